@@ -1,0 +1,160 @@
+// This file is the batch mode: one JSON object in, one out. It must not know
+// the listing.
+
+package main
+
+import (
+	"bufio"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"mqttcore"
+)
+
+// request is a line of input. Pointers tell what is missing from what is zero.
+type request struct {
+	Version *int    `json:"version"`
+	From    *string `json:"from"`
+	Hex     *string `json:"hex"`
+}
+
+// The answers; each type's members are in the order of doc.go.
+type (
+	packetAnswer struct {
+		Status  string `json:"status"` // valid or trailing
+		Packet  string `json:"packet"`
+		Size    int    `json:"size"`
+		Fields  fields `json:"fields"`
+		Encoded string `json:"encoded"`
+	}
+	invalidAnswer struct {
+		Status string              `json:"status"`
+		Reason mqttcore.ReasonCode `json:"reason"`
+		Rule   string              `json:"rule"`
+		Offset int                 `json:"offset"`
+		Error  string              `json:"error"`
+	}
+	incompleteAnswer struct {
+		Status string `json:"status"`
+	}
+	errorAnswer struct {
+		Status string `json:"status"`
+		Error  string `json:"error"`
+	}
+)
+
+// batch answers the lines of in until its end. Lines may be of any length. What
+// it wrote is flushed before it waits for input, so that a script can wait for
+// each answer. The error is one of reading or writing.
+func batch(in io.Reader, out io.Writer) error {
+	r := bufio.NewReaderSize(in, 64<<10)
+	w := bufio.NewWriterSize(out, 64<<10)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	var line []byte
+	for {
+		if r.Buffered() == 0 {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err == nil || len(line) > 0 {
+			if err := enc.Encode(answer(line)); err != nil {
+				return err
+			}
+			line = line[:0]
+		}
+		if errors.Is(err, io.EOF) {
+			return w.Flush()
+		}
+		if err != nil {
+			return errors.Join(err, w.Flush())
+		}
+	}
+}
+
+// answer is the answer to one line.
+func answer(line []byte) any {
+	var q request
+	if err := json.Unmarshal(line, &q); err != nil {
+		return errorAnswer{"error", "not a request: " + err.Error()}
+	}
+	b, d, err := q.parse()
+	if err != nil {
+		return errorAnswer{"error", err.Error()}
+	}
+	f, n, err := mqttcore.ConsumeFrame(b, d, 0)
+	if err != nil {
+		return refusal(err, 0)
+	}
+	if n == 0 {
+		return incompleteAnswer{"incomplete"}
+	}
+	p, err := mqttcore.Decode(f, d)
+	if err != nil {
+		return refusal(err, lengthExcess(f, n))
+	}
+	encoded, err := p.AppendTo(nil, d)
+	if err != nil {
+		return errorAnswer{"error", "the decoded packet cannot be encoded: " + err.Error()}
+	}
+	status := "valid"
+	if n < len(b) {
+		status = "trailing"
+	}
+	return packetAnswer{status, f.Type.String(), n, fieldsOf(p, f, d.Version), hex.EncodeToString(encoded)}
+}
+
+// parse checks a request. Its names for versions and senders are those of the
+// command line.
+func (q request) parse() (b []byte, d mqttcore.Dialect, err error) {
+	switch {
+	case q.Version == nil:
+		return nil, d, errors.New("no version")
+	case q.From == nil:
+		return nil, d, errors.New("no from")
+	case q.Hex == nil:
+		return nil, d, errors.New("no hex")
+	}
+	if *q.Version < 3 || *q.Version > 5 {
+		return nil, d, fmt.Errorf("version %d is not 3, 4 or 5", *q.Version)
+	}
+	d.Version = mqttcore.Version(*q.Version)
+	if d.From, err = parseRole(*q.From); err != nil {
+		return nil, d, err
+	}
+	b, err = parseHex([]byte(*q.Hex))
+	return b, d, err
+}
+
+// refusal is the answer to bytes that break a rule. excess is by how much the
+// remaining length is longer than its shortest form, which errors count with.
+func refusal(err error, excess int) any {
+	var e *mqttcore.Error
+	if !errors.As(err, &e) {
+		return errorAnswer{"error", err.Error()}
+	}
+	return invalidAnswer{"invalid", e.Code, e.Rule.String(), offsetOf(e, excess), e.Error()}
+}
+
+// offsetOf is where e points to in the bytes as they were given.
+func offsetOf(e *mqttcore.Error, excess int) int {
+	if e.Off == 0 {
+		return 0
+	}
+	return e.Off + excess
+}
+
+// lengthExcess is by how many bytes the remaining length of a frame of n bytes
+// is longer than it need be.
+func lengthExcess(f mqttcore.Frame, n int) int {
+	return n - len(f.Body) - 1 - mqttcore.SizeUvarint(uint32(len(f.Body)))
+}

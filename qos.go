@@ -1,0 +1,554 @@
+// This file holds delivery: the send window, resending, acknowledgements and
+// their order, requests, and received identifiers. It must not know how a
+// connection begins or ends (state.go).
+
+package mqttcore
+
+import (
+	"slices"
+	"time"
+)
+
+// Publish sends a message. At QoS 0 it is appended to dst at once, which needs
+// a connection. At QoS 1 and 2 it is copied into the session, sent when the
+// window allows, kept until it is acknowledged, and its tag comes back in
+// exactly one event: EventPublished or EventDropped. p.ID and p.Dup are
+// ignored.
+//
+// It fails with ErrNotConnected (QoS 0), ErrQueueFull, ErrNotSupported (the
+// server's Maximum QoS or Retain Available), ErrTooLarge, ErrTopicAlias, or
+// with an *Error when the message is not legal.
+func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]byte, error) {
+	d := c.dialect(FromClient)
+	m := *p
+	m.ID, m.Dup = 0, false
+	if m.QoS != QoS0 {
+		m.ID = 1 // it gets one when it is sent; until then any will do
+	}
+	size := m.bodySize(d.Version)
+	if r := m.fault(d); r != ruleNone || size > maxRemaining {
+		return dst, refuse(TypePublish, 0, d, r, size)
+	}
+	if m.Props.mask.Has(PropTopicAlias) {
+		if a, _ := m.Props.TopicAlias(); a > c.lim.TopicAliasMaximum || len(m.Topic) == 0 || m.QoS != QoS0 {
+			return dst, ErrTopicAlias
+		}
+	}
+	if c.state == StateConnected {
+		if c.notAllowed(m.QoS, m.Retain) != ReasonSuccess {
+			return dst, ErrNotSupported
+		}
+		if !c.fits(sizeWithHeader(size)) {
+			return dst, ErrTooLarge
+		}
+	}
+	if m.QoS == QoS0 {
+		if c.state != StateConnected {
+			return dst, ErrNotConnected
+		}
+		c.clock(now)
+		out := append(m.appendFields(slices.Grow(dst, size+5), d.Version, size), m.Payload...)
+		return c.end(out, len(dst)), nil
+	}
+	if !c.roomFor(&m) {
+		return dst, ErrQueueFull
+	}
+	c.clock(now)
+	var expires int64
+	if s, ok := m.Props.MessageExpiry(); ok {
+		expires = c.now + int64(s)*int64(time.Second)
+		if c.expires == 0 || expires < c.expires {
+			c.expires = expires
+		}
+	}
+	c.s.enqueue(&m, tag, expires)
+	return c.end(dst, len(dst)), nil
+}
+
+// roomFor reports whether a message can be sent at once or queued.
+func (c *Client) roomFor(m *Publish) bool {
+	o := &c.s.out
+	if c.state == StateConnected && o.lists[listQueued].n == 0 && c.canSend() {
+		return true
+	}
+	size := len(m.Topic) + m.Props.Len() + len(m.Payload)
+	return int(o.lists[listQueued].n) < c.cfg.MaxQueued && o.bytes+size <= c.cfg.MaxQueuedBytes
+}
+
+// canSend reports whether the first of the queued messages may go out now.
+func (c *Client) canSend() bool {
+	return c.conn.resume == [2]uint32{} && c.Window() > 0 && c.s.out.ids.available()
+}
+
+// Window is how many QoS 1 and 2 messages the server takes before it
+// acknowledges one.
+func (c *Client) Window() int {
+	if c.state != StateConnected {
+		return 0
+	}
+	return max(0, int(c.lim.ReceiveMaximum)-c.conn.inflight)
+}
+
+// More reports whether output waits that did not fit into the last call's
+// burst. Any call that appends to dst, Tick for one, goes on with it.
+func (c *Client) More() bool {
+	if c.state != StateConnected {
+		return false
+	}
+	return c.conn.resume[0] != 0 ||
+		c.Window() > 0 && (c.conn.resume[1] != 0 || c.s.out.lists[listQueued].n > 0 && c.canSend())
+}
+
+// notAllowed is the reason why the server does not take such a message, or
+// success.
+func (c *Client) notAllowed(q QoS, retain bool) ReasonCode {
+	switch {
+	case q > c.lim.MaximumQoS:
+		return ReasonQoSNotSupported
+	case retain && !c.lim.RetainAvailable:
+		return ReasonRetainNotSupported
+	}
+	return ReasonSuccess
+}
+
+// pump appends what may be sent until dst is limit bytes long: first what a
+// lost connection left, PUBRELs before PUBLISHes, each in its order, then what
+// is queued.
+func (c *Client) pump(dst []byte, limit int) []byte {
+	o := &c.s.out
+	for len(dst) < limit {
+		if i := c.conn.resume[0]; i != 0 {
+			r := &o.slab[i]
+			c.conn.resume[0] = r.next
+			if r.epoch != c.epoch {
+				c.charge(r)
+				c.stats.Resent++
+				dst = c.appendPubRel(dst, r.id, ReasonSuccess, true)
+			}
+			continue
+		}
+		if c.Window() == 0 {
+			break
+		}
+		if i := c.conn.resume[1]; i != 0 {
+			c.conn.resume[1] = o.slab[i].next
+			if o.slab[i].epoch != c.epoch {
+				dst = c.send(dst, i, true)
+			}
+			continue
+		}
+		i := o.lists[listQueued].head
+		if i == 0 || !o.ids.available() {
+			break
+		}
+		dst = c.send(dst, i, false)
+	}
+	return dst
+}
+
+// charge counts an exchange for the server's receive maximum.
+func (c *Client) charge(r *record) {
+	if r.epoch != c.epoch {
+		r.epoch = c.epoch
+		c.conn.inflight++
+	}
+}
+
+// settle ends an exchange. Only one that was charged on this connection gives
+// its place in the window back (5.0 §4.9).
+func (c *Client) settle(i uint32, why DropReason, code ReasonCode) {
+	c.pass(i)
+	if c.s.out.slab[i].epoch == c.epoch {
+		c.conn.inflight--
+	}
+	c.s.finish(i, why, code)
+}
+
+// pass moves the places where resending goes on off a record that is about to
+// leave its list.
+func (c *Client) pass(i uint32) {
+	for k, at := range c.conn.resume {
+		if at == i {
+			c.conn.resume[k] = c.s.out.slab[i].next
+		}
+	}
+}
+
+// send appends the PUBLISH of record i, or drops the message when it has
+// expired unsent or the server does not take it.
+func (c *Client) send(dst []byte, i uint32, again bool) []byte {
+	r := &c.s.out.slab[i]
+	if !again && r.expires != 0 && c.now >= r.expires {
+		c.s.finish(i, DropExpired, ReasonSuccess)
+		return dst
+	}
+	size := 4 + len(r.buf)
+	code := c.notAllowed(r.qos(), r.flags&flagRetain != 0)
+	if c.cfg.Version == V5 {
+		size += SizeUvarint(r.propsLen)
+	} else if r.propsLen > 0 {
+		code = ReasonUnsupportedProtocolVersion
+	}
+	if code == ReasonSuccess && (!c.fits(sizeWithHeader(size)) || size > maxRemaining) {
+		code = ReasonPacketTooLarge
+	}
+	if code != ReasonSuccess {
+		if again && r.qos() == QoS2 {
+			c.s.hold(i, DropNotAllowed, code)
+		} else {
+			c.s.finish(i, DropNotAllowed, code)
+		}
+		return dst
+	}
+	flags := r.flags
+	if again {
+		flags |= flagDup
+		c.stats.Resent++
+	} else {
+		c.s.sent(i, c.s.out.ids.take(i))
+	}
+	c.charge(r)
+	dst = appendHeader(dst, TypePublish, flags, size)
+	dst = appendString(dst, r.topic())
+	dst = append(dst, byte(r.id>>8), byte(r.id))
+	if c.cfg.Version == V5 {
+		dst = AppendUvarint(dst, r.propsLen)
+		dst = append(dst, r.props()...)
+		if r.expires != 0 {
+			putExpiry(dst[len(dst)-int(r.propsLen):], max(0, r.expires-c.now))
+		}
+	}
+	return append(dst, r.payload()...)
+}
+
+// putExpiry writes what remains of a message's lifetime into its properties.
+func putExpiry(props []byte, left int64) {
+	s := uint32((left + int64(time.Second) - 1) / int64(time.Second))
+	for b := props; len(b) > 0; {
+		if PropertyID(b[0]) == PropMessageExpiry {
+			b[1], b[2], b[3], b[4] = byte(s>>24), byte(s>>16), byte(s>>8), byte(s)
+			return
+		}
+		b = b[propertySize(b):]
+	}
+}
+
+// expireQueued drops the queued messages whose lifetime is over (only those:
+// MQTT-4.3.3-7), and finds out when the next one is.
+func (c *Client) expireQueued() {
+	o := &c.s.out
+	c.expires = 0
+	for i := o.lists[listQueued].head; i != 0; {
+		r := &o.slab[i]
+		next := r.next
+		switch {
+		case r.expires == 0:
+		case c.now >= r.expires:
+			c.s.finish(i, DropExpired, ReasonSuccess)
+		case c.expires == 0 || r.expires < c.expires:
+			c.expires = r.expires
+		}
+		i = next
+	}
+}
+
+// appendAck appends an acknowledgement, in 5.0 with its reason code.
+func (c *Client) appendAck(dst []byte, t PacketType, flags uint8, id uint16, code ReasonCode) []byte {
+	if code == ReasonSuccess || c.cfg.Version != V5 {
+		return append(dst, byte(t)<<4|flags, 2, byte(id>>8), byte(id))
+	}
+	return append(dst, byte(t)<<4|flags, 3, byte(id>>8), byte(id), byte(code))
+}
+
+// appendPubRel appends a PUBREL. Only 3.1 marks one that is sent again.
+func (c *Client) appendPubRel(dst []byte, id uint16, code ReasonCode, again bool) []byte {
+	flags := uint8(2)
+	if again && c.cfg.Version == V31 {
+		flags |= flagDup
+	}
+	return c.appendAck(dst, TypePubRel, flags, id, code)
+}
+
+// onAck takes a PUBACK, PUBREC or PUBCOMP, each an answer to something of ours.
+func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
+	var p Ack
+	if err := p.Decode(f, d); err != nil {
+		return dst, err
+	}
+	if r := c.problemFault(p.Props); r != ruleNone {
+		return dst, fail(f.Type, d, r, 0)
+	}
+	i := c.s.out.ids.find(p.ID)
+	if i == 0 {
+		c.stats.UnknownAcks++
+		if p.Type == TypePubRec && !p.Code.IsError() {
+			// The server still waits for a PUBREL that nobody else will send
+			// (table 3-6: 0x92).
+			dst = c.appendPubRel(dst, p.ID, ReasonPacketIdentifierNotFound, false)
+		}
+		return dst, nil
+	}
+	r := &c.s.out.slab[i]
+	wrong := ruleAckQoS2
+	switch r.list {
+	case listRequests:
+		wrong = ruleAckKind
+	case listHeld:
+		switch {
+		case p.Type == TypePubRec && !p.Code.IsError():
+			return c.appendPubRel(dst, p.ID, ReasonSuccess, false), nil
+		case p.Type != TypePubAck: // the server has done with the identifier
+			c.s.out.ids.giveBack(p.ID)
+			c.s.out.put(i)
+			return dst, nil
+		}
+	case listReleased:
+		switch {
+		case p.Type == TypePubComp:
+			c.fate(i, p.Props, DropNone, p.Code)
+			return dst, nil
+		case p.Type == TypePubRec && p.Code.IsError():
+			c.fate(i, p.Props, DropRefused, p.Code)
+			return dst, nil
+		case p.Type == TypePubRec:
+			c.charge(r)
+			return c.appendPubRel(dst, p.ID, ReasonSuccess, true), nil
+		}
+	case listSent:
+		switch {
+		case r.qos() == QoS1 && p.Type != TypePubAck:
+			wrong = ruleAckQoS1
+		case r.qos() == QoS1 || p.Type == TypePubRec && p.Code.IsError():
+			why := DropNone
+			if p.Code.IsError() {
+				why = DropRefused
+			}
+			c.fate(i, p.Props, why, p.Code)
+			return dst, nil
+		case p.Type == TypePubRec:
+			c.pass(i)
+			c.charge(r)
+			c.s.release(i)
+			return c.appendPubRel(dst, p.ID, ReasonSuccess, false), nil
+		}
+	}
+	return dst, fail(f.Type, d, wrong, 0)
+}
+
+// fate settles an exchange by the packet at hand.
+func (c *Client) fate(i uint32, props Properties, why DropReason, code ReasonCode) {
+	c.acked = i
+	c.ev.Props, c.ev.Codes = props, nil
+	c.settle(i, why, code)
+}
+
+// onPublish takes a message.
+func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
+	c.ev = Event{Kind: EventMessage}
+	p := &c.ev.Message
+	if err := p.Decode(f, d); err != nil {
+		return dst, err
+	}
+	if p.Props.mask.Has(PropTopicAlias) {
+		if r := c.resolve(p); r != ruleNone {
+			return dst, fail(TypePublish, d, r, 0)
+		}
+	}
+	if p.QoS != QoS0 {
+		fresh := true
+		var r rule
+		if p.QoS == QoS2 {
+			fresh, r = c.receive(p.ID)
+		} else if c.conn.unacked >= c.receiveMaximum() {
+			r = ruleReceiveMaximum
+		}
+		if r != ruleNone {
+			return dst, fail(TypePublish, d, r, 0)
+		}
+		dst = c.appendAck(dst, TypePubAck+PacketType(p.QoS-QoS1), 0, p.ID, ReasonSuccess)
+		if !fresh {
+			c.stats.Repeats++
+			return dst, nil
+		}
+	}
+	c.has |= hasPacket
+	return dst, nil
+}
+
+// receiveMaximum is how many QoS 1 and 2 messages the server may have
+// unacknowledged: the Receive Maximum of CONNECT.
+func (c *Client) receiveMaximum() int {
+	if n, ok := c.cfg.Props.ReceiveMaximum(); ok {
+		return int(n)
+	}
+	return 0xFFFF
+}
+
+// receive notes the identifier of a QoS 2 message, and tells whether the
+// message is new (MQTT-4.3.3-10). A repeat takes a place in the receive maximum
+// only on a connection on which it has none yet.
+func (c *Client) receive(id uint16) (fresh bool, r rule) {
+	in := &c.s.in
+	at := in.find(id)
+	if at != 0 && in.slab[at].epoch == c.epoch {
+		return false, ruleNone
+	}
+	if c.conn.unacked >= c.receiveMaximum() {
+		return false, ruleReceiveMaximum
+	}
+	if at == 0 {
+		if int(in.n) >= c.cfg.MaxIncoming {
+			return false, ruleOwnLimit
+		}
+		at, fresh = in.put(id), true
+	}
+	in.slab[at].epoch = c.epoch
+	c.conn.unacked++
+	return fresh, ruleNone
+}
+
+// onPubRel ends the reception of a QoS 2 message (MQTT-4.3.3-11).
+func (c *Client) onPubRel(dst []byte, f Frame, d Dialect) ([]byte, error) {
+	var p Ack
+	if err := p.Decode(f, d); err != nil {
+		return dst, err
+	}
+	if r := c.problemFault(p.Props); r != ruleNone {
+		return dst, fail(f.Type, d, r, 0)
+	}
+	code := ReasonPacketIdentifierNotFound
+	if at := c.s.in.find(p.ID); at != 0 {
+		code = ReasonSuccess
+		if c.s.in.slab[at].epoch == c.epoch {
+			c.conn.unacked--
+		}
+		c.s.in.remove(at)
+	}
+	return c.appendAck(dst, TypePubComp, 0, p.ID, code), nil
+}
+
+// resolve puts the topic in the place of an inbound alias.
+func (c *Client) resolve(p *Publish) rule {
+	alias, _ := p.Props.TopicAlias()
+	limit, _ := c.cfg.Props.TopicAliasMaximum()
+	if alias > limit {
+		return ruleAliasRange
+	}
+	if c.conn.aliases == nil {
+		c.conn.aliases = make([][]byte, int(limit)+1)
+	}
+	known := &c.conn.aliases[alias]
+	if len(p.Topic) > 0 {
+		*known = append((*known)[:0], p.Topic...)
+	} else if p.Topic = *known; len(p.Topic) == 0 {
+		return ruleAliasUnknown
+	}
+	return ruleNone
+}
+
+// Subscribe sends a SUBSCRIBE; its tag comes back in EventSubscribed, or in
+// EventDropped when the connection ends first. s.ID and s.Dup are ignored.
+//
+// It fails with ErrNotConnected, ErrNoIdentifier, ErrNotSupported (wildcards,
+// shared subscriptions or subscription identifiers), ErrTooLarge, or an *Error.
+func (c *Client) Subscribe(dst []byte, now time.Time, s *Subscribe, tag uint64) ([]byte, error) {
+	if c.state == StateConnected && !c.takes(s) {
+		return dst, ErrNotSupported
+	}
+	p := *s
+	p.Dup = false
+	return c.request(dst, now, &p, &p.ID, isSubscribe, s.Subscriptions.Len(), tag)
+}
+
+// Unsubscribe sends an UNSUBSCRIBE; its tag comes back in EventUnsubscribed, or
+// in EventDropped when the connection ends first. u.ID and u.Dup are ignored.
+// Its errors are those of Subscribe.
+func (c *Client) Unsubscribe(dst []byte, now time.Time, u *Unsubscribe, tag uint64) ([]byte, error) {
+	p := *u
+	p.Dup = false
+	return c.request(dst, now, &p, &p.ID, isUnsubscribe, u.Filters.Len(), tag)
+}
+
+// request sends p, once *id is set, and keeps a record of it.
+func (c *Client) request(dst []byte, now time.Time, p Packet, id *uint16, kind uint8, filters int, tag uint64) ([]byte, error) {
+	o := &c.s.out
+	if c.state != StateConnected {
+		return dst, ErrNotConnected
+	}
+	if !o.ids.available() {
+		return dst, ErrNoIdentifier
+	}
+	*id = 1
+	out, err := p.AppendTo(dst, c.dialect(FromClient))
+	if err != nil {
+		return dst, err
+	}
+	if !c.fits(len(out) - len(dst)) {
+		return dst, ErrTooLarge
+	}
+	c.clock(now)
+	i := o.get(listRequests)
+	r := &o.slab[i]
+	r.id = o.ids.take(i)
+	r.tag, r.flags, r.propsLen = tag, kind, uint32(filters)
+	_, n := consumeUvarint(out[len(dst)+1:])
+	out[len(dst)+1+n], out[len(dst)+2+n] = byte(r.id>>8), byte(r.id)
+	return c.end(out, len(dst)), nil
+}
+
+// takes reports whether the server takes such subscriptions at all.
+func (c *Client) takes(s *Subscribe) bool {
+	if !c.lim.SubscriptionIDsAvailable && s.Props.Mask().Has(PropSubscriptionID) {
+		return false
+	}
+	if c.lim.WildcardAvailable && c.lim.SharedAvailable {
+		return true
+	}
+	for sub := range s.Subscriptions.All() {
+		if !c.lim.WildcardAvailable && hasWildcard(sub.Filter) || !c.lim.SharedAvailable && isShared(sub.Filter) {
+			return false
+		}
+	}
+	return true
+}
+
+// onRequestAck takes a SUBACK or UNSUBACK.
+func (c *Client) onRequestAck(f Frame, d Dialect) error {
+	var id uint16
+	var codes []byte
+	var props Properties
+	kind, count := uint8(isSubscribe), ruleSubAckCount
+	if f.Type == TypeSubAck {
+		var p SubAck
+		if err := p.Decode(f, d); err != nil {
+			return err
+		}
+		id, codes, props = p.ID, p.Codes, p.Props
+	} else {
+		var p UnsubAck
+		if err := p.Decode(f, d); err != nil {
+			return err
+		}
+		id, codes, props = p.ID, p.Codes, p.Props
+		kind, count = isUnsubscribe, ruleUnsubAckCount
+	}
+	r := c.problemFault(props)
+	i := c.s.out.ids.find(id)
+	switch {
+	case r != ruleNone:
+	case i == 0:
+		c.stats.UnknownAcks++
+		return nil
+	case c.s.out.slab[i].flags&kind == 0 || c.s.out.slab[i].list != listRequests:
+		r = ruleAckKind
+	case len(codes) != int(c.s.out.slab[i].propsLen) && (kind == isSubscribe || d.Version == V5):
+		r = count
+	}
+	if r != ruleNone {
+		return fail(f.Type, d, r, 0)
+	}
+	c.acked = i
+	c.ev.Props, c.ev.Codes = props, codes
+	c.s.finish(i, DropNone, ReasonSuccess)
+	return nil
+}

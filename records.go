@@ -1,0 +1,327 @@
+// This file holds the storage of what is under way: outgoing records in one
+// slab, linked into lists by index, the pool of packet identifiers, and the
+// set of received identifiers. Everything here takes constant time. It knows
+// no rule of delivery (qos.go) and nothing of connections (state.go).
+
+package mqttcore
+
+// record is an outgoing exchange: a QoS 1 or 2 message, or a request
+// (SUBSCRIBE, UNSUBSCRIBE) that waits for its acknowledgement. It fills one
+// cache line.
+type record struct {
+	// buf is topic, properties and payload of a message, without topic alias.
+	buf        []byte
+	tag        uint64
+	expires    int64 // end of the message expiry interval, in unix nanoseconds; 0: none
+	prev, next uint32
+	epoch      uint32 // the connection on which it was last sent, and charged
+	propsLen   uint32 // of a request: the number of its filters
+	topicLen   uint16
+	id         uint16 // 0: never sent
+	list       listID
+	flags      uint8 // QoS and RETAIN as in the fixed header, or isSubscribe, isUnsubscribe
+	why        DropReason
+	code       ReasonCode
+}
+
+func (r *record) topic() []byte   { return r.buf[:r.topicLen] }
+func (r *record) props() []byte   { return r.buf[r.topicLen : uint32(r.topicLen)+r.propsLen] }
+func (r *record) payload() []byte { return r.buf[uint32(r.topicLen)+r.propsLen:] }
+func (r *record) qos() QoS        { return QoS(r.flags & flagQoS >> 1) }
+
+// What a request is, in flags.
+const (
+	isSubscribe   = 0x10
+	isUnsubscribe = 0x20
+)
+
+// fate is the kind of event that tells how the exchange ended.
+func (r *record) fate() EventKind {
+	switch {
+	case r.why != DropNone:
+		return EventDropped
+	case r.flags&isSubscribe != 0:
+		return EventSubscribed
+	case r.flags&isUnsubscribe != 0:
+		return EventUnsubscribed
+	}
+	return EventPublished
+}
+
+// listID names the list that a record is in.
+type listID uint8
+
+const (
+	listFree     listID = iota
+	listQueued          // messages never sent
+	listSent            // PUBLISH sent, in the order of sending
+	listReleased        // PUBREL due or sent, in the order of the PUBRECs
+	listHeld            // dropped, but the QoS 2 identifier must not be used again
+	listRequests        // SUBSCRIBE and UNSUBSCRIBE sent
+	listDone            // fate known, its event not yet taken
+	listCount
+)
+
+type list struct {
+	head, tail uint32 // 0: empty
+	n          int32
+}
+
+// records is the slab. Index 0 is no record.
+type records struct {
+	slab  []record
+	lists [listCount]list
+	ids   idPool
+	bytes int // of the messages that are queued
+}
+
+// keepBuf is the capacity up to which the buffer of a finished record is kept
+// for the next one.
+const keepBuf = 4096
+
+// get takes a free record and puts it at the end of a list.
+func (s *records) get(to listID) uint32 {
+	i := s.lists[listFree].head
+	if i == 0 {
+		if len(s.slab) == 0 {
+			s.slab = make([]record, 1, 4)
+		}
+		s.slab = append(s.slab, record{})
+		i = uint32(len(s.slab) - 1)
+	} else {
+		s.unlink(i)
+		r := &s.slab[i]
+		*r = record{buf: r.buf[:0]}
+	}
+	s.link(i, to)
+	return i
+}
+
+// put gives a record back.
+func (s *records) put(i uint32) {
+	if r := &s.slab[i]; cap(r.buf) > keepBuf {
+		r.buf = nil
+	}
+	s.move(i, listFree)
+}
+
+// move takes a record from its list to the end of another.
+func (s *records) move(i uint32, to listID) {
+	s.unlink(i)
+	s.link(i, to)
+}
+
+func (s *records) link(i uint32, to listID) {
+	l, r := &s.lists[to], &s.slab[i]
+	r.list, r.prev, r.next = to, l.tail, 0
+	if l.tail != 0 {
+		s.slab[l.tail].next = i
+	} else {
+		l.head = i
+	}
+	l.tail = i
+	l.n++
+}
+
+func (s *records) unlink(i uint32) {
+	r := &s.slab[i]
+	l := &s.lists[r.list]
+	if r.prev != 0 {
+		s.slab[r.prev].next = r.next
+	} else {
+		l.head = r.next
+	}
+	if r.next != 0 {
+		s.slab[r.next].prev = r.prev
+	} else {
+		l.tail = r.prev
+	}
+	l.n--
+}
+
+// idPool hands out packet identifiers, the one that has been free for longest
+// first, and finds the record of one that is taken. It grows with the number
+// that are taken at once.
+type idPool struct {
+	// slot is indexed by identifier: a record and idTaken, or the next free
+	// identifier.
+	slot        []uint32
+	first, last uint16 // of the free ones; 0: none
+	free        int32
+}
+
+const (
+	idTaken  = 1 << 31
+	maxID    = 0xFFFF
+	firstIDs = 16 // identifiers that go round before one is used again
+)
+
+// take returns a free identifier for record i, or 0 when all are taken.
+func (p *idPool) take(i uint32) uint16 {
+	if p.free == 0 && !p.grow(max(2*len(p.slot), firstIDs+1)) {
+		return 0
+	}
+	id := p.first
+	p.first = uint16(p.slot[id])
+	p.free--
+	if p.free == 0 {
+		p.last = 0
+	}
+	p.slot[id] = i | idTaken
+	return id
+}
+
+// grow makes room for the identifiers below n.
+func (p *idPool) grow(n int) bool {
+	n = min(n, maxID+1)
+	from := max(len(p.slot), 1)
+	if n <= from {
+		return false
+	}
+	slot := make([]uint32, n)
+	copy(slot, p.slot)
+	p.slot = slot
+	for id := from; id < n; id++ {
+		p.giveBack(uint16(id))
+	}
+	return true
+}
+
+// giveBack frees an identifier.
+func (p *idPool) giveBack(id uint16) {
+	p.slot[id] = 0
+	if p.last != 0 {
+		p.slot[p.last] = uint32(id)
+	} else {
+		p.first = id
+	}
+	p.last = id
+	p.free++
+}
+
+// find returns the record that has the identifier, or 0.
+func (p *idPool) find(id uint16) uint32 {
+	if int(id) >= len(p.slot) || p.slot[id]&idTaken == 0 {
+		return 0
+	}
+	return p.slot[id] &^ idTaken
+}
+
+// available reports whether take would find an identifier.
+func (p *idPool) available() bool { return p.free > 0 || len(p.slot) <= maxID }
+
+// inRecord is an incoming QoS 2 message from its PUBLISH to its PUBREL.
+type inRecord struct {
+	id         uint16
+	prev, next uint16 // in the order of arrival
+	epoch      uint32 // the connection whose receive maximum it counts for
+}
+
+// inbox is the received identifiers: a slab in order of arrival, and an open
+// hash table from identifier to place in the slab.
+type inbox struct {
+	slab  []inRecord // index 0 is none
+	table []uint32   // identifier<<16 | place; 0: empty. Its length is a power of two.
+	head  uint16
+	tail  uint16
+	free  uint16
+	n     int32
+}
+
+func (s *inbox) slot(id uint16) int {
+	return int(uint32(id)*0x9E3779B1>>8) & (len(s.table) - 1)
+}
+
+// find returns the place of the identifier, or 0.
+func (s *inbox) find(id uint16) uint16 {
+	if s.n == 0 {
+		return 0
+	}
+	for i := s.slot(id); ; i = (i + 1) & (len(s.table) - 1) {
+		e := s.table[i]
+		if e == 0 || uint16(e>>16) == id {
+			return uint16(e)
+		}
+	}
+}
+
+// put adds an identifier that is not there.
+func (s *inbox) put(id uint16) uint16 {
+	if int(s.n)*2 >= len(s.table) {
+		old := s.table
+		s.table = make([]uint32, max(8, 2*len(old)))
+		for _, e := range old {
+			if e != 0 {
+				s.insert(e)
+			}
+		}
+	}
+	i := s.free
+	if i != 0 {
+		s.free = s.slab[i].next
+	} else {
+		if len(s.slab) == 0 {
+			s.slab = make([]inRecord, 1, 4)
+		}
+		s.slab = append(s.slab, inRecord{})
+		i = uint16(len(s.slab) - 1)
+	}
+	s.slab[i] = inRecord{id: id, prev: s.tail}
+	if s.tail != 0 {
+		s.slab[s.tail].next = i
+	} else {
+		s.head = i
+	}
+	s.tail = i
+	s.n++
+	s.insert(uint32(id)<<16 | uint32(i))
+	return i
+}
+
+func (s *inbox) insert(e uint32) {
+	i := s.slot(uint16(e >> 16))
+	for s.table[i] != 0 {
+		i = (i + 1) & (len(s.table) - 1)
+	}
+	s.table[i] = e
+}
+
+// remove takes out the identifier at a place.
+func (s *inbox) remove(at uint16) {
+	r := s.slab[at]
+	if r.prev != 0 {
+		s.slab[r.prev].next = r.next
+	} else {
+		s.head = r.next
+	}
+	if r.next != 0 {
+		s.slab[r.next].prev = r.prev
+	} else {
+		s.tail = r.prev
+	}
+	s.slab[at] = inRecord{next: s.free}
+	s.free = at
+	s.n--
+	// Close the gap: an entry behind it may stand only where a search from
+	// its own slot still reaches it.
+	mask := len(s.table) - 1
+	gap := s.slot(r.id)
+	for uint16(s.table[gap]>>16) != r.id {
+		gap = (gap + 1) & mask
+	}
+	for i := (gap + 1) & mask; s.table[i] != 0; i = (i + 1) & mask {
+		home := s.slot(uint16(s.table[i] >> 16))
+		if (i-home)&mask >= (i-gap)&mask {
+			s.table[gap] = s.table[i]
+			gap = i
+		}
+	}
+	s.table[gap] = 0
+}
+
+// clear forgets all identifiers and keeps the space.
+func (s *inbox) clear() {
+	for s.head != 0 {
+		s.remove(s.head)
+	}
+}

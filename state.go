@@ -1,0 +1,773 @@
+// This file holds Client: its configuration, the life of a connection from
+// CONNECT to close, limits, keep alive, authentication and the one deadline.
+// How messages are delivered is qos.go's; what outlives a connection is
+// session.go's.
+
+package mqttcore
+
+import "time"
+
+// State is the state of a client's connection.
+type State uint8
+
+// The states.
+const (
+	StateDisconnected State = iota
+	StateConnecting         // CONNECT was sent, or is being written
+	StateConnected          // the server accepted
+)
+
+// String names the state.
+func (s State) String() string {
+	return nameOf([]string{"disconnected", "connecting", "connected"}, uint8(s))
+}
+
+// The misuse errors of the client.
+const (
+	ErrPending      Misuse = "mqttcore: events wait; call Next until it returns false"
+	ErrClosed       Misuse = "mqttcore: there is no connection to receive from"
+	ErrConnected    Misuse = "mqttcore: there is a connection already"
+	ErrNotConnected Misuse = "mqttcore: not connected"
+	ErrQueueFull    Misuse = "mqttcore: the queue is full"
+	ErrNoIdentifier Misuse = "mqttcore: all packet identifiers are taken"
+	ErrSession      Misuse = "mqttcore: the session is of another client identifier"
+	ErrNotSupported Misuse = "mqttcore: the server does not take this (see Limits)"
+	ErrTooLarge     Misuse = "mqttcore: the packet is larger than the server takes"
+	ErrTopicAlias   Misuse = "mqttcore: the topic alias is not one that may be used"
+	ErrAuth         Misuse = "mqttcore: no authentication that could go on"
+	ErrExpiry       Misuse = "mqttcore: a session expiry of 0 cannot be raised by DISCONNECT"
+)
+
+// Config is how a client connects and behaves. It is a value; the client keeps
+// its slices, which must not be changed.
+type Config struct {
+	Version    Version // 0: 5.0
+	ClientID   []byte  // empty: in 5.0 the server assigns one, in 3.1.1 only with CleanStart
+	CleanStart bool    // Clean Session in 3.x
+	KeepAlive  uint16  // seconds; 0: off. In 5.0 the server's value wins.
+	Username   []byte  // nil: absent
+	Password   []byte  // nil: absent
+	Will       *Will   // nil: absent
+	// Props are the properties of CONNECT: Session Expiry Interval, Receive
+	// Maximum, Maximum Packet Size, Topic Alias Maximum and so on are
+	// announced by them, and obeyed.
+	Props   Properties
+	Options Options
+
+	// ConnectTimeout is how long CONNECT may stay unanswered; 0: 30 s, less
+	// than 0: for ever.
+	ConnectTimeout time.Duration
+	// PingTimeout is how long the server may be silent after a PINGREQ; 0: 10 s,
+	// less than 0: for ever.
+	PingTimeout time.Duration
+	// ManualPing: EventKeepAliveDue comes where a PINGREQ would be sent.
+	ManualPing bool
+
+	// MaxPacketSize is the size in bytes of the largest packet that is taken
+	// from the server, besides what Props announces; 0: the protocol's.
+	MaxPacketSize uint32
+	// MaxIncoming bounds the received QoS 2 identifiers that are kept; 0:
+	// 65,535. In 5.0 the Receive Maximum in Props bounds them as well.
+	MaxIncoming int
+	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
+	// server's Receive Maximum lowers it.
+	MaxInflight uint16
+	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
+	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
+	MaxQueued, MaxQueuedBytes int
+	// DropQueued: messages that were never sent are dropped with the session,
+	// too. They are kept otherwise.
+	DropQueued bool
+	// Burst is about how many bytes of publishes one call appends; 0: 64 KiB.
+	Burst int
+}
+
+// Limits is what holds on a connection: the server's values, or the defaults
+// of the specification. It is valid after a refusal, too.
+type Limits struct {
+	Present                  PropertyMask // which the server sent
+	ReceiveMaximum           uint16       // QoS 1 and 2 messages under way; with Config.MaxInflight
+	MaximumQoS               QoS
+	RetainAvailable          bool
+	WildcardAvailable        bool
+	SubscriptionIDsAvailable bool
+	SharedAvailable          bool
+	MaximumPacketSize        uint32 // in bytes, 0: no limit
+	TopicAliasMaximum        uint16
+	KeepAlive                uint16 // seconds, 0: off
+	SessionExpiry            uint32 // seconds
+}
+
+// Stats counts since the client was made.
+type Stats struct {
+	BytesIn, BytesOut       uint64
+	PacketsIn               uint64
+	Connects                uint64 // CONNECTs sent
+	Repeats                 uint64 // QoS 2 messages that came again and were not delivered
+	Resent                  uint64 // PUBLISH and PUBREL sent again after a reconnect
+	UnknownAcks             uint64 // acknowledgements whose identifier was not in use
+	PingsSent, PongsUnasked uint64
+}
+
+// Client is the protocol engine of one MQTT client, without input, output,
+// clock or goroutine: see the package documentation for the loop around it. It
+// is used by one goroutine at a time.
+type Client struct {
+	cfg    Config
+	s      *Session
+	lim    Limits
+	stats  Stats
+	state  State
+	has    pending
+	acked  uint32 // the record whose fate came with ev.Props and ev.Codes
+	ev     Event  // what the events in has and acked need
+	closed struct {
+		cause    Cause
+		code     ReasonCode
+		byPacket bool // whose properties are in ev
+		err      error
+	}
+
+	base    time.Time // the first time that was seen, and the same in unix nanoseconds
+	origin  int64
+	now     int64  // unix nanoseconds, never going back
+	expires int64  // not after the first expiry among queued messages; 0: none
+	epoch   uint32 // number of the connection
+	conn    connection
+}
+
+// connection is the state that must not survive a connection.
+type connection struct {
+	resume   [2]uint32 // next to be sent again: of the released, of the sent
+	inflight int       // exchanges that count for the server's receive maximum
+	unacked  int       // incoming ones that count for ours
+	seen     int       // bytes of an incomplete packet
+	aliases  [][]byte  // inbound: topics by alias
+	auth     authState
+
+	started  int64 // time of CONNECT
+	lastSent int64
+	lastRecv int64
+	pings    int   // PINGREQs not answered
+	pinged   int64 // time of the oldest of them
+	lastPing int64 // time of the last of them
+	told     int64 // time of the last EventKeepAliveDue
+}
+
+// pending is the set of events that wait, in the order in which they are told;
+// the fates in listDone come before hasKeepAliveDue.
+type pending uint8
+
+const (
+	hasAuthDone pending = 1 << iota
+	hasConnected
+	hasPacket
+	hasKeepAliveDue
+	hasClosed
+)
+
+const (
+	never                 = 1<<63 - 1
+	defaultConnectTimeout = 30 * time.Second
+	defaultPingTimeout    = 10 * time.Second
+	defaultMaxQueued      = 1000
+	defaultMaxQueuedBytes = 1 << 20
+	defaultBurst          = 64 << 10
+)
+
+// NewClient makes a client for a session, or for a new one when s is nil. It
+// fails with an *Error when no legal CONNECT can be made of cfg, and with
+// ErrSession when s belongs to another client identifier.
+func NewClient(cfg Config, s *Session) (*Client, error) {
+	if cfg.Version == 0 {
+		cfg.Version = V5
+	}
+	if s == nil {
+		s = new(Session)
+	}
+	if len(s.clientID) != 0 && len(cfg.ClientID) != 0 && string(s.clientID) != string(cfg.ClientID) {
+		return nil, ErrSession
+	}
+	setDefault(&cfg.ConnectTimeout, defaultConnectTimeout)
+	setDefault(&cfg.PingTimeout, defaultPingTimeout)
+	setDefault(&cfg.MaxQueued, defaultMaxQueued)
+	setDefault(&cfg.MaxQueuedBytes, defaultMaxQueuedBytes)
+	setDefault(&cfg.Burst, defaultBurst)
+	setDefault(&cfg.MaxInflight, 0xFFFF)
+	setDefault(&cfg.MaxIncoming, 0xFFFF)
+	setDefault(&cfg.MaxPacketSize, MaxPacketSize)
+	if n, ok := cfg.Props.MaximumPacketSize(); ok {
+		cfg.MaxPacketSize = min(cfg.MaxPacketSize, n)
+	}
+	c := &Client{cfg: cfg, s: s}
+	c.lim = c.limits(Properties{})
+	p := c.connect()
+	if _, err := p.AppendTo(nil, c.dialect(FromClient)); err != nil {
+		return nil, err
+	}
+	if len(s.clientID) == 0 {
+		s.clientID = cfg.ClientID
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (c *Client) dialect(from Role) Dialect {
+	return Dialect{Version: c.cfg.Version, From: from, Options: c.cfg.Options}
+}
+
+// clock takes the caller's time. It never goes back.
+func (c *Client) clock(now time.Time) {
+	if c.origin == 0 {
+		c.base, c.origin = now, max(now.UnixNano(), 1)
+	}
+	c.now = max(c.now, c.origin+int64(now.Sub(c.base)))
+}
+
+// State is the state of the connection.
+func (c *Client) State() State { return c.state }
+
+// Limits are those of the connection, or of the last one.
+func (c *Client) Limits() Limits { return c.lim }
+
+// Stats are the counters so far.
+func (c *Client) Stats() Stats { return c.stats }
+
+// Session is the session that the client works on.
+func (c *Client) Session() *Session { return c.s }
+
+// connect makes the CONNECT packet.
+func (c *Client) connect() Connect {
+	id := c.s.clientID
+	if len(id) == 0 {
+		id = c.cfg.ClientID
+	}
+	p := Connect{
+		ClientID: id, CleanStart: c.cfg.CleanStart, KeepAlive: c.cfg.KeepAlive,
+		Username: c.cfg.Username, Password: c.cfg.Password, Props: c.cfg.Props,
+	}
+	if w := c.cfg.Will; w != nil {
+		p.Will = *w
+		if p.Will.Topic == nil {
+			p.Will.Topic = []byte{} // which the encoder refuses, where nil is no will
+		}
+	}
+	return p
+}
+
+// Connect begins a connection: the caller has opened a transport, or opens one
+// now and writes the CONNECT that is appended to dst. It fails with
+// ErrConnected, or with ErrPending while events of the last connection wait.
+func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
+	if c.state != StateDisconnected {
+		return dst, ErrConnected
+	}
+	if c.waiting() {
+		return dst, ErrPending
+	}
+	p := c.connect()
+	out, err := p.AppendTo(dst, c.dialect(FromClient))
+	if err != nil {
+		return dst, err
+	}
+	c.clock(now)
+	c.epoch++
+	c.state = StateConnecting
+	c.conn = connection{started: c.now, lastSent: c.now, lastRecv: c.now}
+	c.conn.auth.busy = c.cfg.Props.Mask().Has(PropAuthMethod)
+	c.lim = c.limits(Properties{})
+	c.stats.Connects++
+	return c.end(out, len(dst)), nil
+}
+
+// limits are the values in force when the server sends props.
+func (c *Client) limits(props Properties) Limits {
+	l := Limits{
+		ReceiveMaximum: 0xFFFF, MaximumQoS: QoS2, RetainAvailable: true, WildcardAvailable: true,
+		SubscriptionIDsAvailable: true, SharedAvailable: true, KeepAlive: c.cfg.KeepAlive,
+	}
+	if c.cfg.Version == V5 {
+		l.SessionExpiry, _ = c.cfg.Props.SessionExpiry()
+	} else if !c.cfg.CleanStart {
+		l.SessionExpiry = 0xFFFFFFFF
+	}
+	for p := range props.All() {
+		l.Present |= p.ID.Mask()
+		switch p.ID {
+		case PropReceiveMaximum:
+			l.ReceiveMaximum = uint16(p.Num)
+		case PropMaximumQoS:
+			l.MaximumQoS = QoS(p.Num)
+		case PropRetainAvailable:
+			l.RetainAvailable = p.Num == 1
+		case PropWildcardAvailable:
+			l.WildcardAvailable = p.Num == 1
+		case PropSubscriptionIDsAvailable:
+			l.SubscriptionIDsAvailable = p.Num == 1
+		case PropSharedAvailable:
+			l.SharedAvailable = p.Num == 1
+		case PropMaximumPacketSize:
+			l.MaximumPacketSize = p.Num
+		case PropTopicAliasMaximum:
+			l.TopicAliasMaximum = uint16(p.Num)
+		case PropServerKeepAlive:
+			l.KeepAlive = uint16(p.Num)
+		case PropSessionExpiry:
+			l.SessionExpiry = p.Num
+		}
+	}
+	l.ReceiveMaximum = min(l.ReceiveMaximum, c.cfg.MaxInflight)
+	return l
+}
+
+// Receive takes at most one packet from the start of in, the bytes received
+// and not yet taken, and returns how many bytes it took: 0 when there is no
+// whole packet, which is no error. What the client answers is appended to dst.
+//
+// It fails with ErrPending while events wait, and with ErrClosed when there is
+// no connection. What the server does wrong is no error of this call: it ends
+// the connection with EventClosed.
+func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n int, err error) {
+	if c.state == StateDisconnected {
+		return dst, 0, ErrClosed
+	}
+	if c.waiting() {
+		return dst, 0, ErrPending
+	}
+	c.clock(now)
+	if len(in) == 0 {
+		return c.end(dst, len(dst)), 0, nil
+	}
+	before := len(dst)
+	d := c.dialect(FromServer)
+	var f Frame
+	var fault error
+	// What the first byte tells comes first, so that the way the input is cut
+	// into pieces makes no difference.
+	if r := c.typeFault(PacketType(in[0] >> 4)); r != ruleNone {
+		fault = fail(PacketType(in[0]>>4), d, r, 0)
+	} else {
+		f, n, fault = ConsumeFrame(in, d, c.cfg.MaxPacketSize)
+	}
+	if n > 0 {
+		c.conn.seen = 0
+		c.conn.lastRecv = c.now
+		c.stats.PacketsIn++
+		c.stats.BytesIn += uint64(n)
+		dst, fault = c.packet(dst, f, d)
+	} else if len(in) > c.conn.seen {
+		c.conn.seen = len(in)
+		c.conn.lastRecv = c.now
+	}
+	if fault != nil {
+		dst = c.violation(dst, fault)
+	}
+	return c.end(dst, before), n, nil
+}
+
+// typeFault is the rule that forbids a packet of type t in the present state.
+func (c *Client) typeFault(t PacketType) rule {
+	switch {
+	case t == TypeAuth && c.cfg.Version == V5 && !c.cfg.Props.Mask().Has(PropAuthMethod):
+		return ruleAuthNone
+	case c.state == StateConnecting && t != TypeConnAck && t != TypeAuth:
+		return ruleFirstPacket
+	case c.state == StateConnected && t == TypeConnAck:
+		return ruleSecondConnAck
+	}
+	return ruleNone
+}
+
+// packet does what one packet demands. The error is the violation that ends
+// the connection.
+func (c *Client) packet(dst []byte, f Frame, d Dialect) ([]byte, error) {
+	switch f.Type {
+	case TypePublish:
+		return c.onPublish(dst, f, d)
+	case TypePubAck, TypePubRec, TypePubComp:
+		return c.onAck(dst, f, d)
+	case TypePubRel:
+		return c.onPubRel(dst, f, d)
+	case TypeConnAck:
+		return dst, c.onConnAck(f, d)
+	case TypeSubAck, TypeUnsubAck:
+		return dst, c.onRequestAck(f, d)
+	case TypePingResp:
+		return dst, c.onPingResp(f, d)
+	case TypeAuth:
+		return dst, c.onAuth(f, d)
+	default: // the frame's direction leaves DISCONNECT
+		var p Disconnect
+		if err := p.Decode(f, d); err != nil {
+			return dst, err
+		}
+		c.closedBy(CauseServerDisconnect, p.Code, p.Props)
+		return dst, nil
+	}
+}
+
+// refusalIn3 reads a CONNACK that refuses a 5.0 CONNECT in the form of 3.x,
+// with a return code or, as some servers do, a reason code.
+func refusalIn3(body []byte) (ReasonCode, bool) {
+	if len(body) != 2 || body[1] == 0 {
+		return 0, false
+	}
+	if c, ok := ReasonOfReturnCode(body[1]); ok {
+		return c, true
+	}
+	c := ReasonCode(body[1])
+	return c, c.AllowedIn(TypeConnAck, FromServer)
+}
+
+func (c *Client) onConnAck(f Frame, d Dialect) error {
+	if d.Version == V5 {
+		if code, ok := refusalIn3(f.Body); ok {
+			c.close(causeOfRefusal(code), code, nil)
+			return nil
+		}
+	}
+	var p ConnAck
+	if err := p.Decode(f, d); err != nil {
+		return err
+	}
+	lim := c.limits(p.Props)
+	if p.Code != ReasonSuccess {
+		c.lim = lim
+		c.closedBy(causeOfRefusal(p.Code), p.Code, p.Props)
+		return nil
+	}
+	if r := c.acceptFault(&p, d.Version); r != ruleNone {
+		return fail(TypeConnAck, d, r, 0)
+	}
+	c.lim = lim
+	s := c.s
+	switch {
+	case c.cfg.CleanStart:
+		s.forget(DropSessionLost, c.cfg.DropQueued)
+	case !p.SessionPresent && d.Version == V5:
+		s.forget(DropSessionLost, c.cfg.DropQueued)
+	case !p.SessionPresent && d.Version == V311:
+		// 3.1.1 has the client send again whatever the server says, but the
+		// server's own identifiers start anew (3.1.1 MQTT-4.4.0-1).
+		s.in.clear()
+	}
+	if id, ok := p.Props.AssignedClientID(); ok && len(s.clientID) == 0 {
+		s.clientID = append([]byte(nil), id...)
+	}
+	s.established = true
+	s.expiry = lim.SessionExpiry
+	c.state = StateConnected
+	c.conn.resume = [2]uint32{s.out.lists[listReleased].head, s.out.lists[listSent].head}
+	c.ev = Event{SessionPresent: p.SessionPresent, Props: p.Props}
+	c.has |= hasConnected
+	if c.conn.auth.busy {
+		c.conn.auth = authState{}
+		c.has |= hasAuthDone
+	}
+	return nil
+}
+
+// acceptFault is the rule that forbids to go on with a CONNACK that accepts.
+func (c *Client) acceptFault(p *ConnAck, v Version) rule {
+	if p.SessionPresent && c.cfg.Options&AllowSessionPresent == 0 {
+		if c.cfg.CleanStart {
+			return ruleCleanPresent
+		}
+		if v == V5 && !c.s.established {
+			return ruleSessionPresent
+		}
+	}
+	if v != V5 {
+		return ruleNone
+	}
+	mask := p.Props.Mask()
+	if asked, _ := c.cfg.Props.RequestResponseInfo(); asked == 0 && mask.Has(PropResponseInfo) {
+		return ruleResponseInfo
+	}
+	if len(c.s.clientID) == 0 {
+		if id, _ := p.Props.AssignedClientID(); len(id) == 0 {
+			return ruleAssignedID
+		}
+	}
+	return c.methodFault(p.Props)
+}
+
+// problemFault is the rule that forbids diagnostics which the client declined.
+func (c *Client) problemFault(props Properties) rule {
+	const diagnostics = 1<<PropReasonString | 1<<PropUserProperty
+	if props.Mask()&diagnostics != 0 {
+		if asked, ok := c.cfg.Props.RequestProblemInfo(); ok && asked == 0 {
+			return ruleProblemInfo
+		}
+	}
+	return ruleNone
+}
+
+// violation ends the connection because of what the server did. In 5.0 it is
+// told.
+func (c *Client) violation(dst []byte, fault error) []byte {
+	code := ReasonProtocolError
+	if e, ok := fault.(*Error); ok && e.Code.AllowedIn(TypeDisconnect, FromClient) {
+		code = e.Code
+	}
+	if c.cfg.Version == V5 {
+		p := Disconnect{Code: code}
+		dst, _ = p.AppendTo(dst, Dialect{Version: V5, From: FromClient})
+	}
+	c.close(CauseProtocolViolation, code, fault)
+	return dst
+}
+
+// close ends the connection. Requests end with it, and the session if it is
+// one that does not outlive its connection.
+func (c *Client) close(cause Cause, code ReasonCode, err error) {
+	accepted := c.state == StateConnected
+	c.state = StateDisconnected
+	c.conn = connection{}
+	c.closed.cause, c.closed.code, c.closed.err = cause, code, err
+	c.closed.byPacket = false
+	c.has |= hasClosed
+	c.has &^= hasKeepAliveDue
+	c.s.dropList(listRequests, DropConnectionLost)
+	if accepted && c.s.expiry == 0 {
+		c.s.forget(DropSessionEnded, c.cfg.DropQueued)
+		c.s.established = false
+	}
+}
+
+// closedBy ends the connection by a packet of the server's that has props.
+func (c *Client) closedBy(cause Cause, code ReasonCode, props Properties) {
+	c.close(cause, code, nil)
+	c.ev.Props = props
+	c.closed.byPacket = true
+}
+
+// Disconnect ends the connection from this side. d may be nil for a normal
+// disconnection, which discards the will; ReasonDisconnectWithWill and the
+// error codes keep it. While connecting it cancels the attempt. After it
+// nothing is sent (MQTT-3.14.4-1): the caller writes what was appended and
+// closes the transport (MQTT-3.14.4-2).
+//
+// It fails with ErrNotConnected, with ErrExpiry for a session expiry that
+// CONNECT's 0 forbids, with ErrTooLarge, or with an *Error for a code or
+// property that a client may not send.
+func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, error) {
+	if c.state == StateDisconnected {
+		return dst, ErrNotConnected
+	}
+	var p Disconnect
+	if d != nil {
+		p = *d
+	}
+	expiry, has := p.Props.SessionExpiry()
+	if has && expiry != 0 {
+		if asked, _ := c.cfg.Props.SessionExpiry(); asked == 0 {
+			return dst, ErrExpiry
+		}
+	}
+	out, err := p.AppendTo(dst, c.dialect(FromClient))
+	if err != nil {
+		return dst, err
+	}
+	if !c.fits(len(out) - len(dst)) {
+		return dst, ErrTooLarge
+	}
+	c.clock(now)
+	if has {
+		c.s.expiry = expiry
+	}
+	c.close(CauseLocalDisconnect, p.Code, nil)
+	return c.end(out, len(dst)), nil
+}
+
+// Lost tells that the transport is gone, or that bytes from dst could not be
+// written. cause goes to EventClosed. Without a connection it does nothing.
+func (c *Client) Lost(now time.Time, cause error) {
+	if c.state == StateDisconnected {
+		return
+	}
+	c.clock(now)
+	c.close(CauseTransportInvalid, 0, cause)
+}
+
+// fits reports whether the server takes a packet of n bytes.
+func (c *Client) fits(n int) bool {
+	return c.lim.MaximumPacketSize == 0 || uint64(n) <= uint64(c.lim.MaximumPacketSize)
+}
+
+// end is how every call that may emit bytes ends: with what waits to be sent,
+// and an account of what was.
+func (c *Client) end(dst []byte, before int) []byte {
+	if c.state == StateConnected {
+		dst = c.pump(dst, before+c.cfg.Burst)
+	}
+	if n := len(dst) - before; n > 0 {
+		c.conn.lastSent = c.now
+		c.stats.BytesOut += uint64(n)
+	}
+	return dst
+}
+
+// Ping sends a PINGREQ. With Config.ManualPing the caller does so at least
+// once in the keep alive interval when it sends nothing else; else it may do
+// so at any time. It fails with ErrNotConnected.
+func (c *Client) Ping(dst []byte, now time.Time) ([]byte, error) {
+	if c.state != StateConnected {
+		return dst, ErrNotConnected
+	}
+	c.clock(now)
+	return c.end(c.ping(dst), len(dst)), nil
+}
+
+func (c *Client) ping(dst []byte) []byte {
+	if c.conn.pings == 0 {
+		c.conn.pinged = c.now
+	}
+	c.conn.pings++
+	c.conn.lastPing = c.now
+	c.stats.PingsSent++
+	return append(dst, byte(TypePingReq)<<4, 0)
+}
+
+func (c *Client) onPingResp(f Frame, d Dialect) error {
+	var p Ping
+	if err := p.Decode(f, d); err != nil {
+		return err
+	}
+	if c.conn.pings == 0 {
+		c.stats.PongsUnasked++
+		return nil
+	}
+	c.ev = Event{Kind: EventPong, RTT: time.Duration(c.now - c.conn.pinged)}
+	c.has |= hasPacket
+	c.conn.pings--
+	c.conn.pinged = c.conn.lastPing
+	return nil
+}
+
+// pingDue is when a PINGREQ is due: when nothing was sent for the keep alive
+// interval (MQTT-3.1.2-20), or nothing received, so that a dead link is found
+// while publishing at QoS 0.
+func (c *Client) pingDue() int64 {
+	k := int64(c.lim.KeepAlive) * int64(time.Second)
+	if k == 0 {
+		return never
+	}
+	due := c.conn.lastSent
+	if c.conn.pings == 0 {
+		due = min(due, c.conn.lastRecv)
+	}
+	if c.cfg.ManualPing {
+		due = max(due, c.conn.told)
+	}
+	return due + k
+}
+
+// pongDue is when a silent server is given up. What arrives while the answer
+// is awaited shows that it lives.
+func (c *Client) pongDue() int64 {
+	if c.conn.pings == 0 || c.cfg.PingTimeout < 0 {
+		return never
+	}
+	return max(c.conn.pinged, c.conn.lastRecv) + int64(c.cfg.PingTimeout)
+}
+
+// Deadline is when Tick is to be called at the latest; zero: no need to. It
+// fits net.Conn.SetReadDeadline as it is.
+func (c *Client) Deadline() time.Time {
+	t := int64(never)
+	switch c.state {
+	case StateConnecting:
+		if c.cfg.ConnectTimeout > 0 {
+			t = c.conn.started + int64(c.cfg.ConnectTimeout)
+		}
+	case StateConnected:
+		t = min(c.pingDue(), c.pongDue())
+	}
+	if c.expires != 0 {
+		t = min(t, c.expires)
+	}
+	if t == never {
+		return time.Time{}
+	}
+	return c.base.Add(time.Duration(t - c.origin))
+}
+
+// Tick does what is due by now: it pings, gives up a server that does not
+// answer, and drops queued messages that have expired. It is harmless at any
+// time.
+func (c *Client) Tick(dst []byte, now time.Time) []byte {
+	if c.origin == 0 {
+		return dst
+	}
+	c.clock(now)
+	before := len(dst)
+	switch c.state {
+	case StateConnecting:
+		if t := c.cfg.ConnectTimeout; t > 0 && c.now >= c.conn.started+int64(t) {
+			c.close(CauseConnectTimeout, 0, nil)
+		}
+	case StateConnected:
+		if c.now >= c.pongDue() {
+			c.close(CauseKeepAliveTimeout, 0, nil)
+		} else if c.now >= c.pingDue() {
+			if c.cfg.ManualPing {
+				c.conn.told = c.now
+				c.has |= hasKeepAliveDue
+			} else {
+				dst = c.ping(dst)
+			}
+		}
+	}
+	if c.expires != 0 && c.now >= c.expires {
+		c.expireQueued()
+	}
+	return c.end(dst, before)
+}
+
+// waiting reports whether events wait to be taken.
+func (c *Client) waiting() bool { return c.has != 0 || c.s.out.lists[listDone].head != 0 }
+
+// Next moves the next event to *ev, or returns false when there is none. Every
+// field of *ev is set.
+func (c *Client) Next(ev *Event) bool {
+	done := c.s.out.lists[listDone].head
+	switch {
+	case c.has&hasAuthDone != 0:
+		c.has &^= hasAuthDone
+		*ev = Event{Kind: EventAuthDone, Props: c.ev.Props}
+	case c.has&hasConnected != 0:
+		c.has &^= hasConnected
+		*ev = c.ev
+		ev.Kind = EventConnected
+	case c.has&hasPacket != 0:
+		c.has &^= hasPacket
+		*ev = c.ev
+	case done != 0:
+		r := &c.s.out.slab[done]
+		*ev = Event{Kind: r.fate(), Tag: r.tag, Why: r.why, Code: r.code}
+		if done == c.acked {
+			c.acked = 0
+			ev.Props, ev.Codes = c.ev.Props, c.ev.Codes
+		}
+		c.s.out.put(done)
+	case c.has&hasKeepAliveDue != 0:
+		c.has &^= hasKeepAliveDue
+		*ev = Event{Kind: EventKeepAliveDue}
+	case c.has&hasClosed != 0:
+		c.has &^= hasClosed
+		*ev = Event{Kind: EventClosed, Cause: c.closed.cause, Code: c.closed.code, Err: c.closed.err}
+		if c.closed.byPacket {
+			ev.Props = c.ev.Props
+		}
+	default:
+		return false
+	}
+	return true
+}
