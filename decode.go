@@ -44,121 +44,6 @@ func (f Frame) Clone() Frame {
 	return f
 }
 
-// headerRow is what the fixed header of a packet type may be.
-type headerRow struct {
-	from        Role  // who sends it, both bits for either; 0: nobody
-	flags, mask uint8 // the reserved flags and their value
-	exact       bool  // the body is of max bytes at most
-	max         uint8
-	flagsRule   rule
-}
-
-const fromBoth = FromClient | FromServer
-
-// headerTable is indexed by the low two bits of the version (3: 3.1, 0: 3.1.1,
-// 1: 5.0) and by packet type. 3.1 does not ask for unused bits to be zero.
-var headerTable = [4][16]headerRow{
-	V31 & 3: {
-		TypeConnect:     {from: FromClient},
-		TypeConnAck:     {from: FromServer, exact: true, max: 2},
-		TypePublish:     {from: fromBoth},
-		TypePubAck:      {from: fromBoth, exact: true, max: 2},
-		TypePubRec:      {from: fromBoth, exact: true, max: 2},
-		TypePubRel:      {from: fromBoth, exact: true, max: 2, flags: 2, mask: 6, flagsRule: ruleFlagsPubRel},
-		TypePubComp:     {from: fromBoth, exact: true, max: 2},
-		TypeSubscribe:   {from: FromClient, flags: 2, mask: 6, flagsRule: ruleFlagsSubscribe},
-		TypeSubAck:      {from: FromServer},
-		TypeUnsubscribe: {from: FromClient, flags: 2, mask: 6, flagsRule: ruleFlagsUnsubscribe},
-		TypeUnsubAck:    {from: FromServer, exact: true, max: 2},
-		TypePingReq:     {from: FromClient, exact: true},
-		TypePingResp:    {from: FromServer, exact: true},
-		TypeDisconnect:  {from: FromClient, exact: true},
-	},
-	V311 & 3: {
-		TypeConnect:     {from: FromClient, mask: 15, flagsRule: ruleFlags},
-		TypeConnAck:     {from: FromServer, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePublish:     {from: fromBoth},
-		TypePubAck:      {from: fromBoth, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePubRec:      {from: fromBoth, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePubRel:      {from: fromBoth, exact: true, max: 2, flags: 2, mask: 15, flagsRule: ruleFlagsPubRel},
-		TypePubComp:     {from: fromBoth, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypeSubscribe:   {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsSubscribe},
-		TypeSubAck:      {from: FromServer, mask: 15, flagsRule: ruleFlags},
-		TypeUnsubscribe: {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsUnsubscribe},
-		TypeUnsubAck:    {from: FromServer, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePingReq:     {from: FromClient, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypePingResp:    {from: FromServer, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypeDisconnect:  {from: FromClient, exact: true, mask: 15, flagsRule: ruleFlagsDisconnect},
-	},
-	V5 & 3: {
-		TypeConnect:     {from: FromClient, mask: 15, flagsRule: ruleFlags},
-		TypeConnAck:     {from: FromServer, mask: 15, flagsRule: ruleFlags},
-		TypePublish:     {from: fromBoth},
-		TypePubAck:      {from: fromBoth, mask: 15, flagsRule: ruleFlags},
-		TypePubRec:      {from: fromBoth, mask: 15, flagsRule: ruleFlags},
-		TypePubRel:      {from: fromBoth, flags: 2, mask: 15, flagsRule: ruleFlagsPubRel},
-		TypePubComp:     {from: fromBoth, mask: 15, flagsRule: ruleFlags},
-		TypeSubscribe:   {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsSubscribe},
-		TypeSubAck:      {from: FromServer, mask: 15, flagsRule: ruleFlags},
-		TypeUnsubscribe: {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsUnsubscribe},
-		TypeUnsubAck:    {from: FromServer, mask: 15, flagsRule: ruleFlags},
-		TypePingReq:     {from: FromClient, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypePingResp:    {from: FromServer, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypeDisconnect:  {from: fromBoth, mask: 15, flagsRule: ruleFlagsDisconnect},
-		TypeAuth:        {from: fromBoth, mask: 15, flagsRule: ruleFlagsAuth},
-	},
-}
-
-// laxFlags are the packet types to which AllowReservedFlags applies.
-const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |
-	1<<TypeSubAck | 1<<TypeUnsubAck | 1<<TypePingResp
-
-const (
-	flagRetain = 1
-	flagQoS    = 6
-	flagDup    = 8
-)
-
-// firstByteFault is headerTable turned round: the rule that forbids a first
-// byte, by sender, the low two bits of the version, and the byte.
-var firstByteFault = func() (a [4][4][256]rule) {
-	for from := range a {
-		for v := range a[from] {
-			for b := range a[from][v] {
-				h := &headerTable[v][b>>4]
-				a[from][v][b] = h.fault(PacketType(b>>4), uint8(b&15), Role(from), v != int(V31&3))
-			}
-		}
-	}
-	return a
-}()
-
-func (h *headerRow) fault(t PacketType, flags uint8, from Role, strictDup bool) rule {
-	switch {
-	case h.from == 0:
-		return rulePacketType
-	case h.from&from != from:
-		return ruleDirection
-	case t == TypePublish && flags&flagQoS == flagQoS:
-		return ruleQoS3
-	case t == TypePublish && flags&(flagDup|flagQoS) == flagDup && strictDup:
-		return ruleDupQoS0
-	case (flags^h.flags)&h.mask != 0:
-		return h.flagsRule
-	}
-	return ruleNone
-}
-
-// headerFault is the rule that forbids the first byte of a packet.
-func (d Dialect) headerFault(first uint8) rule {
-	r := firstByteFault[d.From&3][d.Version&3][first]
-	if r == ruleDupQoS0 && d.Options&AllowDupAtQoS0 != 0 ||
-		r == ruleFlags && d.Options&AllowReservedFlags != 0 && laxFlags>>(first>>4)&1 != 0 {
-		return ruleNone
-	}
-	return r
-}
-
 // ConsumeFrame takes the frame at the start of b. It returns the bytes taken,
 // 0 when b holds less than a whole packet. limit is the size in bytes of the
 // largest packet that is taken; 0 means no limit but the protocol's.
@@ -174,8 +59,9 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 		return Frame{}, 0, nil
 	}
 	t, flags := PacketType(b[0]>>4), b[0]&15
-	if r := d.headerFault(b[0]); r != ruleNone {
-		return Frame{}, 0, fail(t, d, r, 0)
+	first := d.firstByte(b[0])
+	if first.fault != ruleNone && !d.tolerates(first.fault, b[0]) {
+		return Frame{}, 0, fail(t, d, first.fault, 0)
 	}
 	if len(b) == 1 {
 		return Frame{}, 0, nil
@@ -194,8 +80,8 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 		}
 		size, head = int(v), 1+k
 	}
-	if h := &headerTable[d.Version&3][t&15]; h.exact && size > int(h.max) {
-		return Frame{}, 0, fail(t, d, ruleTrailing, head+int(h.max))
+	if size > int(first.max) && first.max != anySize {
+		return Frame{}, 0, fail(t, d, ruleTrailing, head+int(first.max))
 	}
 	total := head + size
 	if limit != 0 && uint32(total) > limit {
@@ -211,7 +97,9 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 // its first byte is legal, for frames that ConsumeFrame did not see. If not,
 // wrong says why.
 func (f Frame) is(t PacketType, d Dialect) bool {
-	return f.Type == t && d.Version-V31 <= V5-V31 && d.headerFault(uint8(t)<<4|f.Flags&15) == ruleNone
+	b := uint8(t)<<4 | f.Flags&15
+	r := d.firstByte(b).fault
+	return f.Type == t && d.Version-V31 <= V5-V31 && (r == ruleNone || d.tolerates(r, b))
 }
 
 func (f Frame) wrong(t PacketType, d Dialect) error {
@@ -221,7 +109,7 @@ func (f Frame) wrong(t PacketType, d Dialect) error {
 	if f.Type != t {
 		return ErrPacketType
 	}
-	return fail(t, d, d.headerFault(uint8(t)<<4|f.Flags&15), 0)
+	return fail(t, d, d.firstByte(uint8(t)<<4|f.Flags&15).fault, 0)
 }
 
 // ConsumeUvarint decodes the variable byte integer at the start of b. n is the

@@ -67,8 +67,8 @@ func refuse(t PacketType, flags uint8, d Dialect, r rule, size int) error {
 	if d.Version-V31 > V5-V31 {
 		return ErrVersion
 	}
-	if r == ruleNone {
-		r = firstByteFault[d.From&3][d.Version&3][uint8(t)<<4|flags]
+	if first := d.firstByte(uint8(t)<<4 | flags).fault; first != ruleNone {
+		r = first
 	}
 	if r == ruleNone && size > maxRemaining {
 		r = ruleRemainingLength
@@ -614,8 +614,6 @@ func (p *Auth) Size(Dialect) int { return sizeWithHeader(1 + p.Props.size()) }
 func (p *Auth) AppendTo(dst []byte, d Dialect) ([]byte, error) {
 	r := p.Props.fault(TypeAuth, d)
 	switch {
-	case d.Version != V5:
-		r = ruleNone // the packet type itself is refused
 	case !p.Code.AllowedIn(TypeAuth, d.From):
 		r = ruleReasonAuth
 	case !p.Props.mask.Has(PropAuthMethod):

@@ -88,9 +88,6 @@ func (r Rule) String() string {
 	switch r.Version() {
 	case V31:
 		v, s = "3.1:", row.v31
-		if s == "" {
-			s = row.v311
-		}
 	case V311:
 		v, s = "3.1.1:", row.v311
 	default:
@@ -236,7 +233,7 @@ const (
 )
 
 // ruleRow is one row of the table. A statement that a version does not have is
-// empty; an empty v31 means that of 3.1.1.
+// empty.
 type ruleRow struct {
 	code          ReasonCode
 	v31, v311, v5 string
@@ -255,18 +252,18 @@ var ruleTable = [ruleCount]ruleRow{
 	rulePacketSize:           {ReasonPacketTooLarge, "§2.1", "§2.2.3", "MQTT-3.1.2-24", "packet is larger than its receiver takes"},
 	rulePacketType:           {malformed, "§2.1", "§2.2.1", "§2.1.2", "packet type is reserved in this version"},
 	ruleDirection:            {protocol, "§2.1", "§2.2.1", "§2.1.2", "packet type is not for this sender"},
-	ruleFlags:                {malformed, "§2.1", "MQTT-2.2.2-2", "MQTT-2.1.3-1", "reserved flags of the fixed header are set"},
+	ruleFlags:                {malformed, "", "MQTT-2.2.2-2", "MQTT-2.1.3-1", "reserved flags of the fixed header are set"},
 	ruleFlagsPubRel:          {malformed, "§3.6", "MQTT-3.6.1-1", "MQTT-3.6.1-1", "flags of the fixed header must be 0010"},
 	ruleFlagsSubscribe:       {malformed, "§3.8", "MQTT-3.8.1-1", "MQTT-3.8.1-1", "flags of the fixed header must be 0010"},
 	ruleFlagsUnsubscribe:     {malformed, "§3.10", "MQTT-3.10.1-1", "MQTT-3.10.1-1", "flags of the fixed header must be 0010"},
-	ruleFlagsDisconnect:      {malformed, "§3.14", "MQTT-3.14.1-1", "MQTT-3.14.1-1", "reserved flags of the fixed header are set"},
+	ruleFlagsDisconnect:      {malformed, "", "MQTT-3.14.1-1", "MQTT-3.14.1-1", "reserved flags of the fixed header are set"},
 	ruleFlagsAuth:            {malformed, "", "", "MQTT-3.15.1-1", "reserved flags of the fixed header are set"},
 	ruleQoS3:                 {malformed, "§2.1", "MQTT-3.3.1-4", "MQTT-3.3.1-4", "QoS 3 does not exist"},
 	ruleDupQoS0:              {protocol, "§2.1", "MQTT-3.3.1-2", "MQTT-3.3.1-2", "DUP is set at QoS 0"},
 	ruleTruncated:            {malformed, "§2.1", "§2.2.3", "§2.1.4", "a field runs past the end of the packet"},
 	ruleTrailing:             {malformed, "§2.1", "§2.2.3", "§2.1.4", "bytes are left after the last field"},
-	ruleUTF8:                 {malformed, "§2.5", "MQTT-1.5.3-1", "MQTT-1.5.4-1", "string is not well-formed UTF-8"},
-	ruleNUL:                  {malformed, "§2.5", "MQTT-1.5.3-2", "MQTT-1.5.4-2", "string contains U+0000"},
+	ruleUTF8:                 {malformed, "", "MQTT-1.5.3-1", "MQTT-1.5.4-1", "string is not well-formed UTF-8"},
+	ruleNUL:                  {malformed, "", "MQTT-1.5.3-2", "MQTT-1.5.4-2", "string contains U+0000"},
 	ruleControlChar:          {malformed, "§2.5", "§1.5.3", "§1.5.4", "string contains a control or non-character"},
 	ruleLongString:           {malformed, "§2.5", "§1.5.3", "§1.5.4", "string or binary data is longer than 65,535 bytes"},
 	rulePacketID:             {protocol, "§2.4", "MQTT-2.3.1-1", "MQTT-2.2.1-3", "packet identifier must be non-zero (and absent at QoS 0)"},
@@ -293,14 +290,14 @@ var ruleTable = [ruleCount]ruleRow{
 	ruleReasonPubRel:         {malformed, "§3.6", "§3.6.2", "MQTT-3.6.2-1", "reason code is not one of PUBREL"},
 	ruleReasonPubComp:        {malformed, "§3.7", "§3.7.2", "MQTT-3.7.2-1", "reason code is not one of PUBCOMP"},
 	ruleReasonSubAck:         {malformed, "§3.9", "MQTT-3.9.3-2", "MQTT-3.9.3-2", "reason code is not one of SUBACK"},
-	ruleReasonUnsubAck:       {malformed, "§3.11", "§3.11.3", "MQTT-3.11.3-2", "reason code is not one of UNSUBACK"},
+	ruleReasonUnsubAck:       {malformed, "", "", "MQTT-3.11.3-2", "reason code is not one of UNSUBACK"},
 	ruleReasonDisconnect:     {malformed, "§3.14", "§3.14", "MQTT-3.14.2-1", "reason code is not one of DISCONNECT, or not of this sender"},
 	ruleReasonAuth:           {malformed, "", "", "MQTT-3.15.2-1", "reason code is not one of AUTH, or not of this sender"},
 	ruleConnAckFlags:         {malformed, "§3.2", "§3.2.2.1", "MQTT-3.2.2-1", "reserved connect acknowledge flags are set"},
 	rulePresentWithError:     {protocol, "§3.2", "MQTT-3.2.2-4", "MQTT-3.2.2-6", "session present with a refusal"},
 	ruleProtocolName:         {ReasonUnsupportedProtocolVersion, "MQTT31-01", "MQTT-3.1.2-1", "MQTT-3.1.2-1", "protocol name is not that of the version"},
 	ruleProtocolLevel:        {ReasonUnsupportedProtocolVersion, "MQTT31-01", "MQTT-3.1.2-2", "MQTT-3.1.2-2", "protocol level is not that of the version"},
-	ruleConnectReserved:      {malformed, "§3.1", "MQTT-3.1.2-3", "MQTT-3.1.2-3", "reserved connect flag is set"},
+	ruleConnectReserved:      {malformed, "", "MQTT-3.1.2-3", "MQTT-3.1.2-3", "reserved connect flag is set"},
 	ruleWillQoS3:             {malformed, "§3.1", "MQTT-3.1.2-14", "MQTT-3.1.2-12", "will QoS 3 does not exist"},
 	ruleWillQoS:              {malformed, "§3.1", "MQTT-3.1.2-13", "MQTT-3.1.2-11", "will QoS without a will"},
 	ruleWillRetain:           {malformed, "§3.1", "MQTT-3.1.2-15", "MQTT-3.1.2-13", "will retain without a will"},

@@ -85,6 +85,8 @@ func TestRootPackageRulesCatch(t *testing.T) {
 		{"range variable", `var n int; func F() { for n = range 3 {} }`, "changes the variable n"},
 		{"address", `var n int; func F() *int { return &n }`, "takes the address of the variable n"},
 		{"slice of an array", `var a [2]byte; func F() []byte { return a[:] }`, "takes the address of the variable a"},
+		{"slice of an array as argument", `var a [2]byte; func F() string { return string(a[:]) }`, ""},
+		{"slice of an array copied into", `var a [2]byte; func F() { copy(a[:], "x") }`, "changes the variable a"},
 		{"method", `type T int; func (t *T) Set() { *t = 1 }; var n T; func F() { n.Set() }`, "takes the address of the variable n"},
 		{"cleared", `var m = map[int]int{}; func F() { clear(m) }`, "changes the variable m"},
 		{"deleted", `var m = map[int]int{}; func F() { delete(m, 1) }`, "changes the variable m"},
@@ -106,7 +108,7 @@ func TestRootPackageRulesCatch(t *testing.T) {
 // sourceFaults is what breaks the rules of the root package in files of it.
 func sourceFaults(t *testing.T, sources map[string]string) (faults []string) {
 	t.Helper()
-	c := checker{fset: token.NewFileSet(), info: types.Info{
+	c := checker{fset: token.NewFileSet(), arguments: map[ast.Expr]bool{}, info: types.Info{
 		Types:      map[ast.Expr]types.TypeAndValue{},
 		Defs:       map[*ast.Ident]types.Object{},
 		Uses:       map[*ast.Ident]types.Object{},
@@ -162,6 +164,8 @@ type checker struct {
 	info   types.Info
 	scope  *types.Scope
 	faults []string
+	// arguments are those of the calls around the node that is looked at.
+	arguments map[ast.Expr]bool
 }
 
 func (c *checker) fault(n ast.Node, format string, args ...any) {
@@ -206,15 +210,19 @@ func (c *checker) Visit(n ast.Node) ast.Visitor {
 	case *ast.CallExpr:
 		c.call(n)
 	case *ast.SliceExpr:
-		if _, ok := c.info.Types[n.X].Type.Underlying().(*types.Array); ok {
+		if _, ok := c.info.Types[n.X].Type.Underlying().(*types.Array); ok && !c.arguments[n] {
 			c.addressed(n.X)
 		}
 	}
 	return c
 }
 
-// call checks the calls that change their argument or receiver.
+// call checks the calls that change their argument or receiver. It trusts
+// other functions with a slice of an array.
 func (c *checker) call(n *ast.CallExpr) {
+	for _, x := range n.Args {
+		c.arguments[x] = true
+	}
 	switch f := ast.Unparen(n.Fun).(type) {
 	case *ast.Ident:
 		if _, ok := c.info.Uses[f].(*types.Builtin); ok && slices.Contains([]string{"clear", "delete", "copy"}, f.Name) {

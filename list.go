@@ -178,7 +178,7 @@ func (l *filterList) fault(t PacketType, d Dialect) rule {
 	case d.Version == V5 && l.not5:
 		return ruleShareName
 	case d.Options&RefuseControlChars != 0:
-		for f := range l.filters(t) {
+		for f, _, b := nextFilter(l.wire, t); f != nil; f, _, b = nextFilter(b, t) {
 			if r := stringFault(f, d); r != ruleNone {
 				return r
 			}
@@ -187,27 +187,20 @@ func (l *filterList) fault(t PacketType, d Dialect) rule {
 	return ruleNone
 }
 
-// filters yields the filters and their options.
-func (l *filterList) filters(t PacketType) iter.Seq2[[]byte, uint8] {
-	return func(yield func([]byte, uint8) bool) {
-		for b := l.wire; len(b) >= 2; {
-			n := stringSize(b)
-			if n > len(b) {
-				return
-			}
-			f, o := b[2:n:n], uint8(0)
-			b = b[n:]
-			if t == TypeSubscribe {
-				if len(b) == 0 {
-					return
-				}
-				o, b = b[0], b[1:]
-			}
-			if !yield(f, o) {
-				return
-			}
+// nextFilter takes the first filter and its options off b. The filter is nil
+// at the end, and when a caller changed bytes that a list aliases.
+func nextFilter(b []byte, t PacketType) (filter []byte, o uint8, rest []byte) {
+	n := stringSize(b)
+	if t == TypeSubscribe {
+		if len(b) < n+1 {
+			return nil, 0, nil
 		}
+		return b[2:n:n], b[n], b[n+1:]
 	}
+	if len(b) < n {
+		return nil, 0, nil
+	}
+	return b[2:n:n], 0, b[n:]
 }
 
 func (l *filterList) equal(m *filterList) bool { return bytes.Equal(l.wire, m.wire) }
@@ -250,10 +243,9 @@ func (l Subscriptions) Len() int { return int(l.list.n) }
 // All yields the subscriptions in order; the filters alias the list.
 func (l Subscriptions) All() iter.Seq[Subscription] {
 	return func(yield func(Subscription) bool) {
-		for f, o := range l.list.filters(TypeSubscribe) {
-			if !yield(subscriptionOf(f, o)) {
-				return
-			}
+		f, o, b := nextFilter(l.list.wire, TypeSubscribe)
+		for f != nil && yield(subscriptionOf(f, o)) {
+			f, o, b = nextFilter(b, TypeSubscribe)
 		}
 	}
 }
@@ -288,10 +280,9 @@ func (l Filters) Len() int { return int(l.list.n) }
 // All yields the filters in order; they alias the list.
 func (l Filters) All() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for f := range l.list.filters(TypeUnsubscribe) {
-			if !yield(f) {
-				return
-			}
+		f, _, b := nextFilter(l.list.wire, TypeUnsubscribe)
+		for f != nil && yield(f) {
+			f, _, b = nextFilter(b, TypeUnsubscribe)
 		}
 	}
 }

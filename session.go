@@ -11,6 +11,7 @@ type Session struct {
 	clientID    []byte
 	expiry      uint32 // effective session expiry interval, in seconds
 	established bool   // a CONNACK accepted it: an empty session is a session
+	epoch       uint32 // number of the last connection, which the records name
 	out         records
 	in          inbox
 }

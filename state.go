@@ -199,7 +199,7 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	if n, ok := cfg.Props.MaximumPacketSize(); ok {
 		cfg.MaxPacketSize = min(cfg.MaxPacketSize, n)
 	}
-	c := &Client{cfg: cfg, s: s}
+	c := &Client{cfg: cfg, s: s, epoch: s.epoch, base: time.Unix(0, 0)}
 	c.lim = c.limits(Properties{})
 	p := c.connect()
 	if _, err := p.AppendTo(nil, c.dialect(FromClient)); err != nil {
@@ -208,6 +208,10 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	if len(s.clientID) == 0 {
 		s.clientID = cfg.ClientID
 	}
+	// What another client leaves: requests that were not told their connection
+	// is lost, and messages that expire.
+	s.dropList(listRequests, DropConnectionLost)
+	c.expireQueued()
 	return c, nil
 }
 
@@ -278,6 +282,7 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 	}
 	c.clock(now)
 	c.epoch++
+	c.s.epoch = c.epoch
 	c.state = StateConnecting
 	c.conn = connection{started: c.now, lastSent: c.now, lastRecv: c.now}
 	c.conn.auth.busy = c.cfg.Props.Mask().Has(PropAuthMethod)
@@ -703,9 +708,6 @@ func (c *Client) Deadline() time.Time {
 // answer, and drops queued messages that have expired. It is harmless at any
 // time.
 func (c *Client) Tick(dst []byte, now time.Time) []byte {
-	if c.origin == 0 {
-		return dst
-	}
 	c.clock(now)
 	before := len(dst)
 	switch c.state {

@@ -5,6 +5,7 @@ package trace
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,7 +119,9 @@ func (r *Recorder) Ladder() *Ladder {
 		l.Entries = append(append(l.Entries, r.entries[first:]...), r.entries[:first]...)
 	}
 	for i := range l.Entries {
-		l.Entries[i].describe()
+		e := &l.Entries[i]
+		e.Head = slices.Clip(e.Head) // the recorder may go on in what lies behind
+		e.describe()
 	}
 	l.addPartial(&r.client, mqttcore.FromClient)
 	l.addPartial(&r.server, mqttcore.FromServer)
@@ -305,7 +308,7 @@ func (r *Recorder) addRaw(now time.Time, from mqttcore.Role, s *stream, b []byte
 	}
 	e.Size += len(b)
 	n := max(0, min(s.head-len(e.Head), len(b)))
-	e.Head = append(e.Head[:len(e.Head):len(e.Head)], b[:n]...)
+	e.Head = append(e.Head, b[:n]...)
 }
 
 // add appends an entry, in place of the oldest one when there are too many,

@@ -357,6 +357,68 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
+// Bytes of one direction are never counted as the other's.
+func TestBothDirectionsInvalid(t *testing.T) {
+	var r trace.Recorder
+	r.Sent(start, []byte("\x36a"))
+	r.Received(start, []byte("\x36bcd"))
+	r.Sent(start, []byte("ef"))
+	r.Sent(start, []byte("g"))
+	type row struct {
+		Kind trace.Kind
+		From mqttcore.Role
+		Head string
+	}
+	var got []row
+	for _, e := range r.Ladder().Entries {
+		got = append(got, row{e.Kind, e.From, string(e.Head)})
+	}
+	want := []row{
+		{trace.KindInvalid, mqttcore.FromClient, "\x36a"},
+		{trace.KindInvalid, mqttcore.FromServer, "\x36bcd"},
+		{trace.KindRaw, mqttcore.FromClient, "efg"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A CONNACK in the form of 3.1.1 answers a CONNECT of 5.0 only to refuse it.
+func TestOldConnAck(t *testing.T) {
+	for code, want := range []trace.Kind{trace.KindInvalid, trace.KindPacket, trace.KindPacket, trace.KindPacket,
+		trace.KindPacket, trace.KindPacket, trace.KindInvalid} {
+		var r trace.Recorder
+		r.Received(start, []byte{0x20, 2, 0, byte(code)})
+		if l := r.Ladder(); l.Entries[0].Kind != want {
+			t.Errorf("code %d:\n%s", code, l)
+		}
+	}
+}
+
+// A ladder filled by hand is drawn as safely as a recorded one.
+func TestLadderByHand(t *testing.T) {
+	l := &trace.Ladder{Title: "a\nb", Left: "c\nd", Right: "e\x00f", Start: start, Entries: []trace.Entry{
+		{Time: start, Text: "two\nlines"}, {Time: start.Add(-time.Second), Kind: trace.KindNote, Text: ""},
+	}}
+	s := l.String()
+	if n := strings.Count(s, "\n"); n != 4 || !strings.Contains(s, "two lines") || !strings.Contains(s, "-1.000") {
+		t.Errorf("%d lines:\n%s", n, s)
+	}
+	var b bytes.Buffer
+	if err := l.WriteSVG(&b); err != nil || strings.Contains(b.String(), "two&#xA;lines") {
+		t.Errorf("%v\n%s", err, &b)
+	}
+}
+
+// A ladder of nothing but an unfinished packet begins with it.
+func TestOnlyPartial(t *testing.T) {
+	var r trace.Recorder
+	r.Sent(start, []byte("\x10"))
+	if l := r.Ladder(); len(l.Entries) != 1 || !l.Start.Equal(start) || !strings.Contains(l.String(), "0.000") {
+		t.Errorf("%v\n%s", l.Start, l)
+	}
+}
+
 // Nothing that may hold a password is shown, whether the packet parses or not.
 func TestSecretsAreNotShown(t *testing.T) {
 	connect := client(mqttcore.V5, &mqttcore.Connect{ClientID: []byte("x"), CleanStart: true,
@@ -431,10 +493,14 @@ func TestKeepsTheLast(t *testing.T) {
 // A ladder is a copy: what is recorded later does not change it.
 func TestLadderIsACopy(t *testing.T) {
 	var r trace.Recorder
-	r.Sent(start, []byte("\xf1ab"))
+	r.Sent(start, []byte("\x36ab"))
 	l := r.Ladder()
 	before := l.String()
 	r.Sent(start, []byte("more"))
+	_ = append(l.Entries[0].Head, "XX"...)
+	if s := r.String(); strings.Contains(s, "58") {
+		t.Errorf("the recorder changed:\n%s", s)
+	}
 	r.Note(start, mqttcore.FromClient, "note")
 	if diff := cmp.Diff(before, l.String()); diff != "" {
 		t.Error(diff)

@@ -13,7 +13,7 @@
 //
 // Each packet is listed field by field: offset, bytes, field, value. Offsets
 // count from the beginning of the input. Long fields are cut; -full shows all
-// of them. A violation stands below the field in which it was found, with its
+// of them. Nothing is hidden, passwords included. A violation stands below the field in which it was found, with its
 // offset, the statement that it breaks and the reason code that answers it. The
 // fields around it are listed as far as the layout tells; the rules on them are
 // not checked any further. The listing goes on with the next packet where the

@@ -1,0 +1,266 @@
+// Tests of sessions that go on after a connection was cut in the middle of a
+// handshake, at every stage and at every byte.
+
+package interop
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mqttcore"
+	"mqttcore/interop/brokers"
+)
+
+const (
+	fromClient = mqttcore.FromClient
+	fromServer = mqttcore.FromServer
+)
+
+// stage is a place in a handshake where the connection ends.
+type stage struct {
+	name  string
+	qos   mqttcore.QoS
+	fault func() faults
+	// resent is what the client sends on the next connection to finish.
+	resent []mqttcore.PacketType
+	// copies is how many copies of the message arrive, by the end.
+	copies int
+	// not is the broker, with its version, that gets it wrong.
+	not string
+}
+
+func lose(from mqttcore.Role, t mqttcore.PacketType) func() faults {
+	return func() faults { return at(cut, from, t, 0) }
+}
+
+// outgoing are the stages of a message from the client under test.
+var outgoing = []stage{
+	{name: "before PUBLISH", qos: 1, fault: lose(fromClient, mqttcore.TypePublish),
+		resent: types(mqttcore.TypePublish), copies: 1},
+	{name: "before PUBACK", qos: 1, fault: lose(fromServer, mqttcore.TypePubAck),
+		resent: types(mqttcore.TypePublish), copies: 2},
+	{name: "before PUBLISH", qos: 2, fault: lose(fromClient, mqttcore.TypePublish),
+		resent: types(mqttcore.TypePublish, mqttcore.TypePubRel), copies: 1},
+	{name: "after PUBLISH, before PUBREC", qos: 2, fault: lose(fromServer, mqttcore.TypePubRec),
+		resent: types(mqttcore.TypePublish, mqttcore.TypePubRel), copies: 1},
+	{name: "after PUBREC, before PUBREL", qos: 2, fault: lose(fromClient, mqttcore.TypePubRel),
+		resent: types(mqttcore.TypePubRel), copies: 1},
+	{name: "after PUBREL, before PUBCOMP", qos: 2, fault: lose(fromServer, mqttcore.TypePubComp),
+		resent: types(mqttcore.TypePubRel), copies: 1},
+}
+
+func types(ts ...mqttcore.PacketType) []mqttcore.PacketType { return ts }
+
+func TestResumeOutgoing(t *testing.T) {
+	t.Parallel()
+	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
+		for _, s := range outgoing {
+			t.Run(fmt.Sprintf("QoS %d, %s", s.qos, s.name), func(t *testing.T) {
+				if s.not == h.kind+" "+versionName(v) {
+					t.Skip("see README.md")
+				}
+				topic := newTopic()
+				to, p := newPeer(t, h, clean(v)), newPeer(t, h, lasting(t, v))
+				to.connect()
+				to.subscribe(topic, mqttcore.QoS2)
+				p.faults = s.fault()
+				p.connect()
+				tag := p.send(message(topic, s.qos, "once"))
+				if ev := p.waitClosed(); ev.Cause != mqttcore.CauseTransportInvalid {
+					t.Fatalf("%v; want the cut", &ev)
+				}
+				var sent []mqttcore.PacketType
+				p.faults = faults{packet: func(from mqttcore.Role, typ mqttcore.PacketType, n int) verdict {
+					if from == fromClient && typ != mqttcore.TypeConnect {
+						sent = append(sent, typ)
+					}
+					return pass
+				}}
+				resume(p, v)
+				if ev := p.wait(mqttcore.EventPublished); ev.Tag != tag {
+					t.Errorf("%v; want tag %d", &ev, tag)
+				}
+				if d := cmp.Diff(s.resent, sent); d != "" {
+					t.Errorf("sent after the cut (-want +got)\n%s", d)
+				}
+				p.settle()
+				for range s.copies {
+					if m := to.wait(mqttcore.EventMessage).Message; string(m.Payload) != "once" {
+						t.Errorf("%v; want the message", &m)
+					}
+				}
+				to.none()
+				unsettled(t, p)
+			})
+		}
+	})
+}
+
+// incoming are the stages of a message to the client under test.
+var incoming = []stage{
+	{name: "before PUBLISH", qos: 1, fault: lose(fromServer, mqttcore.TypePublish),
+		resent: types(mqttcore.TypePubAck), copies: 1},
+	{name: "before PUBACK", qos: 1, fault: lose(fromClient, mqttcore.TypePubAck),
+		resent: types(mqttcore.TypePubAck), copies: 2},
+	{name: "before PUBLISH", qos: 2, fault: lose(fromServer, mqttcore.TypePublish),
+		resent: types(mqttcore.TypePubRec, mqttcore.TypePubComp), copies: 1},
+	{name: "after PUBLISH, before PUBREC", qos: 2, fault: lose(fromClient, mqttcore.TypePubRec),
+		resent: types(mqttcore.TypePubRec, mqttcore.TypePubComp), copies: 1},
+	{name: "after PUBREC, before PUBREL", qos: 2, fault: lose(fromServer, mqttcore.TypePubRel),
+		resent: types(mqttcore.TypePubComp), copies: 1},
+	{name: "after PUBREL, before PUBCOMP", qos: 2, fault: lose(fromClient, mqttcore.TypePubComp),
+		resent: types(mqttcore.TypePubComp), copies: 1},
+}
+
+func TestResumeIncoming(t *testing.T) {
+	t.Parallel()
+	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
+		for _, s := range incoming {
+			t.Run(fmt.Sprintf("QoS %d, %s", s.qos, s.name), func(t *testing.T) {
+				if s.not == h.kind+" "+versionName(v) {
+					t.Skip("see README.md")
+				}
+				topic := newTopic()
+				p, from := newPeer(t, h, lasting(t, v)), newPeer(t, h, clean(v))
+				p.faults = s.fault()
+				p.connect()
+				p.subscribe(topic, mqttcore.QoS2)
+				from.connect()
+				from.publish(message(topic, s.qos, "once"))
+				if ev := p.waitClosed(); ev.Cause != mqttcore.CauseTransportInvalid {
+					t.Fatalf("%v; want the cut", &ev)
+				}
+				var sent []mqttcore.PacketType
+				p.faults = faults{packet: func(from mqttcore.Role, typ mqttcore.PacketType, n int) verdict {
+					if from == fromClient && typ != mqttcore.TypeConnect {
+						sent = append(sent, typ)
+					}
+					return pass
+				}}
+				resume(p, v)
+				for range s.copies {
+					if m := p.wait(mqttcore.EventMessage).Message; string(m.Payload) != "once" {
+						t.Errorf("%v; want the message", &m)
+					}
+				}
+				for len(sent) < len(s.resent) && p.c.State() == mqttcore.StateConnected {
+					p.settle()
+					sent = sent[:len(sent)-1] // the PINGREQ
+				}
+				if d := cmp.Diff(s.resent, sent); d != "" {
+					t.Errorf("sent after the cut (-want +got)\n%s", d)
+				}
+				p.none()
+			})
+		}
+	})
+}
+
+// resume connects again; the broker must know the session. 3.1 has no way to
+// tell.
+func resume(p *peer, v mqttcore.Version) {
+	p.t.Helper()
+	if ev := p.connect(); ev.SessionPresent != (v != v31) {
+		p.t.Errorf("session present %v on resuming", ev.SessionPresent)
+	}
+}
+
+// unsettled fails if the client has messages left over, or events.
+func unsettled(t *testing.T, p *peer) {
+	t.Helper()
+	if n := p.c.Session().Len(); n != 0 {
+		t.Errorf("%d messages are left in the session", n)
+	}
+	for _, ev := range p.events {
+		t.Errorf("%s: one event too many: %v", p.name, &ev)
+	}
+}
+
+// A connection that is cut at any byte, in either direction, loses nothing and
+// doubles nothing at QoS 2. Here the client under test publishes to itself, so
+// that handshakes of both directions are under way.
+func TestCutAtEveryByte(t *testing.T) {
+	t.Parallel()
+	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
+		cuts := []struct {
+			name string
+			at   func(n int) faults
+		}{
+			{"to the server", func(n int) faults { return faults{toServer: n} }},
+			{"to the client", func(n int) faults { return faults{toClient: n} }},
+		}
+		for _, c := range cuts {
+			t.Run(c.name, func(t *testing.T) {
+				n := 1
+				for ; ; n++ {
+					if !cutOnce(t, h, v, c.at(n)) || t.Failed() {
+						break
+					}
+				}
+				if n < 40 {
+					t.Errorf("the conversation has %d bytes; want all of it", n)
+				}
+				t.Logf("cut at each of %d bytes", n-1)
+			})
+		}
+	})
+}
+
+// cutOnce reports whether the fault happened at all.
+func cutOnce(t *testing.T, h host, v mqttcore.Version, f faults) bool {
+	t.Helper()
+	p := newPeer(t, h, lasting(t, v))
+	topic := strings.Repeat("t", 3) + newTopic()
+	p.connect()
+	p.subscribe(topic, mqttcore.QoS2)
+	p.drop()
+
+	p.faults = f
+	p.open()
+	tag := p.send(message(topic, mqttcore.QoS2, "once"))
+	messages, published, pongs := 0, 0, 0
+	count := func() {
+		for _, ev := range p.events {
+			switch {
+			case ev.Kind == mqttcore.EventMessage && string(ev.Message.Payload) == "once":
+				messages++
+			case ev.Kind == mqttcore.EventPublished && ev.Tag == tag:
+				published++
+			case ev.Kind == mqttcore.EventDropped:
+				t.Errorf("%+v: %v", f, &ev)
+			case ev.Kind == mqttcore.EventPong:
+				pongs++
+			}
+		}
+		p.events = p.events[:0]
+	}
+	// finish runs the loop until both handshakes are over, or the connection.
+	finish := func() {
+		pinged := pongs + 1
+		for end := nowPlus(3000); time.Now().Before(end) && p.c.State() != mqttcore.StateDisconnected && pongs < pinged; count() {
+			if messages > 0 && published > 0 && p.c.State() == mqttcore.StateConnected && p.c.Stats().PingsSent < uint64(pinged) {
+				p.do(p.c.Ping(p.out, p.now()))
+			}
+			p.turn(nowPlus(20))
+		}
+		count()
+	}
+	finish()
+	cut := p.c.State() == mqttcore.StateDisconnected
+	if cut {
+		p.faults = faults{}
+		p.connect()
+		finish()
+	}
+	if messages != 1 || published != 1 {
+		t.Errorf("%+v: %d messages, published %d times; want 1, 1", f, messages, published)
+	}
+	p.disconnect(nil)
+	return cut
+}
+
+func nowPlus(ms int) time.Time { return time.Now().Add(time.Duration(ms) * time.Millisecond) }
