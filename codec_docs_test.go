@@ -163,10 +163,12 @@ func readStatements(t *testing.T) []statement {
 	return all
 }
 
-// A statement is named with its version before it, 3.1.1 MQTT-x.y.z-n or
-// 5.0:MQTT-x.y.z-n. Without a version it is the one that the line is about: in
-// a vector its first column, elsewhere 5.0.
-var statementPattern = regexp.MustCompile(`(?:(3\.1\.1|5\.0|3\.1)[ :])?\b(MQTT31-\d\d|MQTT-\d+\.\d+\.\d+-\d+)\b`)
+// A statement is named with its version before it: 3.1.1 MQTT-x.y.z-n, or
+// 5.0:MQTT-x.y.z-n. In a vector one without is of the versions in its first
+// column. Elsewhere a version holds for the rest of its line, and without one it
+// is 5.0; in scripts only comments count.
+var statementPattern = regexp.MustCompile(
+	`(?:^|[\s"(,;])(3\.1\.1|5\.0|3\.1)(?:[\s:",)]|$)|\b(MQTT31-\d\d|MQTT-\d+\.\d+\.\d+-\d+)\b`)
 
 // statementsNamed adds to shown the file for each statement that it names, by
 // version and number.
@@ -177,12 +179,13 @@ func statementsNamed(t *testing.T, file string, shown map[[2]string][]string) {
 		t.Fatal(err)
 	}
 	vectors := filepath.Dir(file) == filepath.Join("testdata", "packets")
+	script := !vectors && filepath.Ext(file) == ".txt"
 	for _, line := range strings.Split(string(b), "\n") {
-		if vectors && strings.HasPrefix(line, "#") {
+		if strings.HasPrefix(line, "#") != script && !strings.HasSuffix(file, ".go") {
 			continue
 		}
 		versions := []string{"5.0"}
-		if first, _, _ := strings.Cut(line, " "); vectors && line != "" {
+		if first, _, _ := strings.Cut(line, " "); vectors {
 			versions = nil
 			for _, v := range vectorVersions[first] {
 				if v != V31 { // which has no such numbers
@@ -190,16 +193,21 @@ func statementsNamed(t *testing.T, file string, shown map[[2]string][]string) {
 				}
 			}
 		}
-		for _, m := range statementPattern.FindAllStringSubmatch(line, -1) {
-			of := versions
-			if m[1] != "" {
-				of = []string{m[1]}
+		version, end := "", 0 // the version named last, and where that ends
+		for _, m := range statementPattern.FindAllStringSubmatchIndex(line, -1) {
+			if m[2] >= 0 {
+				version, end = line[m[2]:m[3]], m[1]
+				continue
 			}
-			if strings.HasPrefix(m[2], "MQTT31-") {
+			of, id := versions, line[m[4]:m[5]]
+			switch {
+			case strings.HasPrefix(id, "MQTT31-"):
 				of = []string{"3.1"}
+			case version != "" && (!vectors || end == m[4]):
+				of = []string{version}
 			}
 			for _, v := range of {
-				if k := [2]string{v, m[2]}; !slices.Contains(shown[k], file) {
+				if k := [2]string{v, id}; !slices.Contains(shown[k], file) {
 					shown[k] = append(shown[k], file)
 				}
 			}

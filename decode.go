@@ -52,20 +52,10 @@ func (f Frame) Clone() Frame {
 // are there: a packet of a wrong type, sender, flags or size is refused with
 // an *Error before it is buffered. The body is not looked at.
 func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error) {
-	if d.Version-V31 > V5-V31 {
-		return Frame{}, 0, ErrVersion
+	if len(b) < 2 || d.Version-V31 > V5-V31 || d.headerFault(b[0]) != ruleNone {
+		return Frame{}, 0, firstByteError(b, d)
 	}
-	if len(b) == 0 {
-		return Frame{}, 0, nil
-	}
-	t, flags := PacketType(b[0]>>4), b[0]&15
-	first := d.firstByte(b[0])
-	if first.fault != ruleNone && !d.tolerates(first.fault, b[0]) {
-		return Frame{}, 0, fail(t, d, first.fault, 0)
-	}
-	if len(b) == 1 {
-		return Frame{}, 0, nil
-	}
+	t := PacketType(b[0] >> 4)
 	size, head := int(b[1]), 2
 	if size >= 0x80 {
 		v, k := consumeUvarint(b[1:])
@@ -80,8 +70,8 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 		}
 		size, head = int(v), 1+k
 	}
-	if size > int(first.max) && first.max != anySize {
-		return Frame{}, 0, fail(t, d, ruleTrailing, head+int(first.max))
+	if longest := d.firstByte(b[0]).max; size > int(longest) && longest != anySize {
+		return Frame{}, 0, fail(t, d, ruleTrailing, head+int(longest))
 	}
 	total := head + size
 	if limit != 0 && uint32(total) > limit {
@@ -90,16 +80,29 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 	if len(b) < total {
 		return Frame{}, 0, nil
 	}
-	return Frame{Type: t, Flags: flags, Body: b[head:total:total]}, total, nil
+	return Frame{Type: t, Flags: b[0] & 15, Body: b[head:total:total]}, total, nil
+}
+
+// firstByteError is what is wrong with the first byte, or nil when it is
+// legal, or not there yet.
+func firstByteError(b []byte, d Dialect) error {
+	if d.Version-V31 > V5-V31 {
+		return ErrVersion
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	if r := d.headerFault(b[0]); r != ruleNone {
+		return fail(PacketType(b[0]>>4), d, r, 0)
+	}
+	return nil
 }
 
 // is is what every Decode begins with: that the frame is of the type, and that
 // its first byte is legal, for frames that ConsumeFrame did not see. If not,
 // wrong says why.
 func (f Frame) is(t PacketType, d Dialect) bool {
-	b := uint8(t)<<4 | f.Flags&15
-	r := d.firstByte(b).fault
-	return f.Type == t && d.Version-V31 <= V5-V31 && (r == ruleNone || d.tolerates(r, b))
+	return f.Type == t && d.Version-V31 <= V5-V31 && d.headerFault(uint8(t)<<4|f.Flags&15) == ruleNone
 }
 
 func (f Frame) wrong(t PacketType, d Dialect) error {
@@ -109,7 +112,7 @@ func (f Frame) wrong(t PacketType, d Dialect) error {
 	if f.Type != t {
 		return ErrPacketType
 	}
-	return fail(t, d, d.firstByte(uint8(t)<<4|f.Flags&15).fault, 0)
+	return fail(t, d, d.headerFault(uint8(t)<<4|f.Flags&15), 0)
 }
 
 // ConsumeUvarint decodes the variable byte integer at the start of b. n is the

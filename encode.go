@@ -411,22 +411,26 @@ func (p *Ack) flags() uint8 {
 	return 2
 }
 
+func (p *Ack) fault(d Dialect) rule {
+	switch {
+	case p.ID == 0:
+		return ruleAckPacketID
+	case p.Dup && (d.Version != V31 || p.Type != TypePubRel):
+		return ruleFlagsPubRel
+	case p.Code != ReasonSuccess && (d.Version != V5 || !p.Code.AllowedIn(p.Type, d.From)):
+		return ackReasonRule(p.Type)
+	case len(p.Props.wire) > 0:
+		return p.Props.fault(p.Type, d)
+	}
+	return ruleNone
+}
+
 // AppendTo appends the packet to dst, in 5.0 in its shortest form.
 func (p *Ack) AppendTo(dst []byte, d Dialect) ([]byte, error) {
 	if p.Type < TypePubAck || p.Type > TypePubComp {
 		return dst, ErrPacketType
 	}
-	r := ruleNone
-	switch {
-	case p.ID == 0:
-		r = ruleAckPacketID
-	case p.Dup && (d.Version != V31 || p.Type != TypePubRel):
-		r = ruleFlagsPubRel
-	case p.Code != ReasonSuccess && (d.Version != V5 || !p.Code.AllowedIn(p.Type, d.From)):
-		r = ackReasonRule(p.Type)
-	case len(p.Props.wire) > 0:
-		r = p.Props.fault(p.Type, d)
-	}
+	r := p.fault(d)
 	size := p.bodySize(d.Version)
 	if r != ruleNone || size > 2 || d.Version-V31 > V5-V31 {
 		if err := refuse(p.Type, p.flags(), d, r, size); err != nil {

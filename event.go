@@ -21,7 +21,8 @@ const (
 	// Props and Err count. The caller writes what is in out, then closes the
 	// transport.
 	EventClosed
-	// EventMessage: a message arrived. Message counts.
+	// EventMessage: a message arrived. Message counts, and Token with
+	// Config.ManualAck at QoS 1 and 2.
 	EventMessage
 	// EventPublished: a QoS 1 or 2 message is with the server. Tag, Code and
 	// Props count.
@@ -128,6 +129,11 @@ func nameOf(names []string, i uint8) string {
 	return "?" + strconv.Itoa(int(i))
 }
 
+// AckToken names an incoming message that waits for Ack; 0 names none. One of
+// QoS 1 is stale when its connection is over, for the message comes again; one
+// of QoS 2 holds until the session is lost.
+type AckToken uint64
+
 // Event is something that happened to a client. Fields that do not count for
 // its Kind are zero. Slices alias the input of the Receive call that brought
 // it and hold until the caller changes those bytes.
@@ -138,6 +144,7 @@ type Event struct {
 	Code           ReasonCode
 	SessionPresent bool
 	Tag            uint64
+	Token          AckToken
 	RTT            time.Duration
 	Message        Publish
 	Props          Properties // of the packet that brought the event

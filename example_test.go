@@ -72,7 +72,7 @@ func ExamplePublish_AppendHeader() {
 	_, err = packet.WriteTo(hex.Dumper(os.Stdout))
 	fmt.Println(err)
 	// Output:
-	// 00000000  30 09 00 01 61 6c 61 72  67 65 <nil>
+	// 00000000  30 09 00 01 61 6c 61 72  67 65 21 <nil>
 }
 
 // What may not be sent is refused, and the buffer comes back as it was.
@@ -177,7 +177,7 @@ func ExampleConnectVersion() {
 		return
 	}
 	fmt.Printf("%v, client %s, keep alive %d s\n", v, p.ClientID, p.KeepAlive)
-	// Output: MQTT 5.0, client abc, keep alive 60 s
+	// Output: 5.0, client abc, keep alive 60 s
 }
 
 // A deviation seen in the field is tolerated by name.

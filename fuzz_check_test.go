@@ -389,7 +389,7 @@ func (d *driver) invariants() {
 		charged := 0
 		for _, l := range []listID{listSent, listReleased} {
 			for i := c.s.out.lists[l].head; i != 0; i = c.s.out.slab[i].next {
-				if c.s.out.slab[i].epoch == c.epoch {
+				if c.s.out.slab[i].epoch == c.s.epoch {
 					charged++
 				}
 			}
@@ -451,7 +451,7 @@ func checkSession(s *Session) error {
 	if err := checkPool(&o.ids, taken); err != nil {
 		return err
 	}
-	return checkInbox(&s.in)
+	return checkInbox(s.inbox)
 }
 
 // checkPool checks the pool, of whose identifiers so many are taken.
@@ -474,25 +474,38 @@ func checkPool(p *idPool, taken int) error {
 }
 
 func checkInbox(s *inbox) error {
-	n, prev := int32(0), uint16(0)
-	for at := s.head; at != 0; at = s.slab[at].next {
-		if s.slab[at].prev != prev || s.find(s.slab[at].id) != at {
-			return fmt.Errorf("received identifier %d is not found where it is", s.slab[at].id)
+	if s == nil {
+		return nil
+	}
+	n, keyed := int32(0), uint16(0)
+	for l := range s.lists {
+		prev := uint16(0)
+		for at := s.lists[l].head; at != 0; at = s.slab[at].next {
+			r := &s.slab[at]
+			if r.prev != prev || r.list != inListID(l) || r.qos == QoS2 && s.find(r.id) != at {
+				return fmt.Errorf("received identifier %d is not found where it is", r.id)
+			}
+			if r.qos == QoS2 {
+				keyed++
+			}
+			prev = at
+			n++
 		}
-		prev = at
-		n++
+		if s.lists[l].tail != prev {
+			return fmt.Errorf("list %d ends with %d, counted %d", l, prev, s.lists[l].tail)
+		}
 	}
-	if s.tail != prev || s.n != n {
-		return fmt.Errorf("received identifiers end with %d, and are %d; counted %d, %d", prev, n, s.tail, s.n)
+	if s.n != n || s.keyed != keyed {
+		return fmt.Errorf("%d received messages, %d by identifier; counted %d, %d", n, keyed, s.n, s.keyed)
 	}
-	entries := int32(0)
+	entries := uint16(0)
 	for _, e := range s.table {
 		if e != 0 {
 			entries++
 		}
 	}
-	if entries != n {
-		return fmt.Errorf("the table has %d entries, want %d", entries, n)
+	if entries != keyed {
+		return fmt.Errorf("the table has %d entries, want %d", entries, keyed)
 	}
 	return nil
 }

@@ -183,8 +183,8 @@ func (d *driver) run() {
 	if d.a.c.State() != StateConnected {
 		d.t.Fatal("the last connection was not accepted")
 	}
-	if len(d.model.tags) != 0 || d.a.s.Len() != 0 || d.a.s.in.n != 0 {
-		d.t.Fatalf("left after the session ended: tags %v, %d messages, %d identifiers", d.model.tags, d.a.s.Len(), d.a.s.in.n)
+	if len(d.model.tags) != 0 || d.a.s.Len() != 0 || d.a.s.inbox.len() != 0 {
+		d.t.Fatalf("left after the session ended: tags %v, %d messages, %d identifiers", d.model.tags, d.a.s.Len(), d.a.s.inbox.len())
 	}
 	if p := &d.a.s.out.ids; len(p.slot) > 0 && int(p.free) != len(p.slot)-1 {
 		d.t.Fatalf("%d of %d identifiers are free after the session ended", p.free, len(p.slot)-1)

@@ -80,8 +80,9 @@ const (
 
 // firstByteRow is what the first byte of a packet tells.
 type firstByteRow struct {
-	fault rule  // what forbids it
-	max   uint8 // the longest body in bytes, or anySize
+	fault  rule   // what forbids it
+	max    uint8  // the longest body in bytes, or anySize
+	waiver uint16 // the option that tolerates the fault, or 0
 }
 
 const anySize = 0xFF
@@ -98,6 +99,12 @@ var firstByteTable = func() (a [4][4][256]firstByteRow) {
 				row.max = h.max
 				if !h.exact {
 					row.max = anySize
+				}
+				switch {
+				case row.fault == ruleDupQoS0:
+					row.waiver = uint16(AllowDupAtQoS0)
+				case row.fault == ruleFlags && laxFlags>>(b>>4)&1 != 0:
+					row.waiver = uint16(AllowReservedFlags)
 				}
 			}
 		}
@@ -125,8 +132,11 @@ func (h *headerRow) fault(t PacketType, flags uint8, from Role, strictDup bool) 
 	return ruleNone
 }
 
-// tolerates reports whether an option waives the rule r on a first byte.
-func (d Dialect) tolerates(r rule, first uint8) bool {
-	return r == ruleDupQoS0 && d.Options&AllowDupAtQoS0 != 0 ||
-		r == ruleFlags && d.Options&AllowReservedFlags != 0 && laxFlags>>(first>>4)&1 != 0
+// headerFault is the rule that forbids the first byte of a packet.
+func (d Dialect) headerFault(first uint8) rule {
+	row := d.firstByte(first)
+	if row.waiver&uint16(d.Options) != 0 {
+		return ruleNone
+	}
+	return row.fault
 }

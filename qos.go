@@ -53,6 +53,9 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	if !c.roomFor(&m) {
 		return dst, ErrQueueFull
 	}
+	if c.s.untaken() >= maxOps {
+		return dst, ErrPending
+	}
 	c.clock(now)
 	var expires int64
 	if s, ok := m.Props.MessageExpiry(); ok {
@@ -120,7 +123,7 @@ func (c *Client) pump(dst []byte, limit int) []byte {
 		if i := c.conn.resume[0]; i != 0 {
 			r := &o.slab[i]
 			c.conn.resume[0] = r.next
-			if r.epoch != c.epoch {
+			if r.epoch != c.s.epoch {
 				c.charge(r)
 				c.stats.Resent++
 				dst = c.appendPubRel(dst, r.id, ReasonSuccess, true)
@@ -132,7 +135,7 @@ func (c *Client) pump(dst []byte, limit int) []byte {
 		}
 		if i := c.conn.resume[1]; i != 0 {
 			c.conn.resume[1] = o.slab[i].next
-			if o.slab[i].epoch != c.epoch {
+			if o.slab[i].epoch != c.s.epoch {
 				dst = c.send(dst, i, true)
 			}
 			continue
@@ -148,8 +151,8 @@ func (c *Client) pump(dst []byte, limit int) []byte {
 
 // charge counts an exchange for the server's receive maximum.
 func (c *Client) charge(r *record) {
-	if r.epoch != c.epoch {
-		r.epoch = c.epoch
+	if r.epoch != c.s.epoch {
+		r.epoch = c.s.epoch
 		c.conn.inflight++
 	}
 }
@@ -158,7 +161,7 @@ func (c *Client) charge(r *record) {
 // its place in the window back (5.0 §4.9).
 func (c *Client) settle(i uint32, why DropReason, code ReasonCode) {
 	c.pass(i)
-	if c.s.out.slab[i].epoch == c.epoch {
+	if c.s.out.slab[i].epoch == c.s.epoch {
 		c.conn.inflight--
 	}
 	c.s.finish(i, why, code)
@@ -298,8 +301,7 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		case p.Type == TypePubRec && !p.Code.IsError():
 			return c.appendPubRel(dst, p.ID, ReasonSuccess, false), nil
 		case p.Type != TypePubAck: // the server has done with the identifier
-			c.s.out.ids.giveBack(p.ID)
-			c.s.out.put(i)
+			c.s.unhold(i)
 			return dst, nil
 		}
 	case listReleased:
@@ -355,21 +357,11 @@ func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		}
 	}
 	if p.QoS != QoS0 {
-		fresh := true
 		var r rule
-		if p.QoS == QoS2 {
-			fresh, r = c.receive(p.ID)
-		} else if c.conn.unacked >= c.receiveMaximum() {
-			r = ruleReceiveMaximum
-		}
-		if r != ruleNone {
+		if dst, r = c.receive(dst, p); r != ruleNone {
 			return dst, fail(TypePublish, d, r, 0)
 		}
-		dst = c.appendAck(dst, TypePubAck+PacketType(p.QoS-QoS1), 0, p.ID, ReasonSuccess)
-		if !fresh {
-			c.stats.Repeats++
-			return dst, nil
-		}
+		return dst, nil
 	}
 	c.has |= hasPacket
 	return dst, nil
@@ -384,27 +376,151 @@ func (c *Client) receiveMaximum() int {
 	return 0xFFFF
 }
 
-// receive notes the identifier of a QoS 2 message, and tells whether the
-// message is new (MQTT-4.3.3-10). A repeat takes a place in the receive maximum
-// only on a connection on which it has none yet.
-func (c *Client) receive(id uint16) (fresh bool, r rule) {
-	in := &c.s.in
-	at := in.find(id)
-	if at != 0 && in.slab[at].epoch == c.epoch {
-		return false, ruleNone
+// receive takes a message of QoS 1 or 2: it delivers it if it is new, and
+// answers it, or leaves that to Ack. A QoS 2 message that comes again before
+// its PUBREL is not new, whatever DUP says (MQTT-4.3.3-10); on a connection on
+// which it was not seen yet it takes a place in the receive maximum.
+func (c *Client) receive(dst []byte, p *Publish) ([]byte, rule) {
+	in := c.s.inbox
+	at := uint16(0)
+	if p.QoS == QoS2 {
+		at = in.find(p.ID)
+	}
+	if at != 0 && in.slab[at].epoch == c.s.epoch {
+		c.stats.Repeats++
+		if in.slab[at].list == inReceived {
+			dst = c.appendAck(dst, TypePubRec, 0, p.ID, ReasonSuccess)
+		}
+		return dst, ruleNone
 	}
 	if c.conn.unacked >= c.receiveMaximum() {
-		return false, ruleReceiveMaximum
+		return dst, ruleReceiveMaximum
 	}
-	if at == 0 {
-		if int(in.n) >= c.cfg.MaxIncoming {
-			return false, ruleOwnLimit
+	if at != 0 {
+		c.stats.Repeats++
+		in.slab[at].epoch = c.s.epoch
+		c.conn.unacked++
+		if in.slab[at].list == inReceived {
+			return c.appendAck(dst, TypePubRec, 0, p.ID, ReasonSuccess), ruleNone
 		}
-		at, fresh = in.put(id), true
+		in.move(at, inWaiting)
+		return c.answer(dst, inWaiting), ruleNone
 	}
-	in.slab[at].epoch = c.epoch
+	c.has |= hasPacket
+	if p.QoS == QoS1 && !c.cfg.ManualAck {
+		return c.appendAck(dst, TypePubAck, 0, p.ID, ReasonSuccess), ruleNone
+	}
+	if int(in.len()) >= c.cfg.MaxIncoming {
+		c.has &^= hasPacket
+		return dst, ruleOwnLimit
+	}
+	to := inReceived
+	if c.cfg.ManualAck {
+		to = inWaiting
+		if p.QoS == QoS1 {
+			to = inWaiting1
+		}
+	}
+	in = c.s.incoming()
+	at = in.put(p.ID, p.QoS, to)
+	in.slab[at].epoch = c.s.epoch
 	c.conn.unacked++
-	return fresh, ruleNone
+	if to != inReceived {
+		c.tokens++
+		in.slab[at].token = AckToken(c.tokens<<16 | uint64(at))
+		c.ev.Token = in.slab[at].token
+		return dst, ruleNone
+	}
+	c.s.received(at)
+	return c.appendAck(dst, TypePubRec, 0, p.ID, ReasonSuccess), ruleNone
+}
+
+// Ack acknowledges a message, with Config.ManualAck. Acknowledgements are sent
+// in the order in which the messages arrived, QoS 1 and 2 apart (MQTT-4.6.0-2,
+// MQTT-4.6.0-3): one that is early waits. In 3.x code must be success and props
+// empty; in 5.0 a code of 0x80 and above refuses the message. Of what the
+// server's Maximum Packet Size leaves no room for, the reason string goes
+// first, then the user properties (MQTT-3.4.2-2, MQTT-3.4.2-3).
+//
+// The acknowledgement of a QoS 2 message may be given without a connection: it
+// is sent when the message comes again. It fails with ErrToken for a stale
+// token and with an *Error for a code or property that may not be sent.
+func (c *Client) Ack(dst []byte, now time.Time, t AckToken, code ReasonCode, props Properties) ([]byte, error) {
+	in := c.s.inbox
+	at := uint16(t)
+	if in == nil || t == 0 || int(at) >= len(in.slab) || in.slab[at].token != t || in.slab[at].acked {
+		return dst, ErrToken
+	}
+	r := &in.slab[at]
+	d := c.dialect(FromClient)
+	typ := TypePubAck + PacketType(r.qos-QoS1)
+	p := Ack{Type: typ, ID: r.id, Code: code, Props: props}
+	if fault := p.fault(d); fault != ruleNone {
+		return dst, fail(typ, d, fault, 0)
+	}
+	if c.s.untaken() >= maxOps {
+		return dst, ErrPending
+	}
+	c.clock(now)
+	r.acked, r.code = true, code
+	r.props = props.AppendTo(r.props[:0])
+	if r.taken() {
+		c.s.received(at)
+	}
+	before := len(dst)
+	if r.list != inAway {
+		dst = c.answer(dst, r.list)
+	}
+	return c.end(dst, before), nil
+}
+
+// answer sends the acknowledgements at the head of a list of waiting messages
+// that the application has decided.
+func (c *Client) answer(dst []byte, l inListID) []byte {
+	in := c.s.inbox
+	for at := in.lists[l].head; at != 0 && in.slab[at].acked; at = in.lists[l].head {
+		r := &in.slab[at]
+		p := Ack{Type: TypePubAck + PacketType(r.qos-QoS1), ID: r.id, Code: r.code}
+		p.Props, _ = ParseProperties(r.props)
+		dst = c.appendFitting(dst, &p)
+		if r.qos == QoS2 && !r.code.IsError() {
+			r.token = 0
+			in.move(at, inReceived)
+			continue
+		}
+		c.conn.unacked--
+		in.remove(at)
+	}
+	return dst
+}
+
+// appendFitting appends an acknowledgement without the diagnostics that the
+// server's Maximum Packet Size leaves no room for.
+func (c *Client) appendFitting(dst []byte, p *Ack) []byte {
+	d := c.dialect(FromClient)
+	for _, drop := range [...]PropertyID{PropReasonString, PropUserProperty} {
+		if c.fits(p.Size(d)) {
+			break
+		}
+		p.Props, _ = ParseProperties(p.Props.AppendWithout(nil, drop.Mask()))
+	}
+	dst, _ = p.AppendTo(dst, d)
+	return dst
+}
+
+// tokensLost ends what of incoming messages does not outlive a connection:
+// those of QoS 1 come again, those of QoS 2 wait to be seen again.
+func (c *Client) tokensLost() {
+	in := c.s.inbox
+	if in == nil {
+		return
+	}
+	for in.lists[inWaiting1].head != 0 {
+		in.remove(in.lists[inWaiting1].head)
+	}
+	for in.lists[inWaiting].head != 0 {
+		in.move(in.lists[inWaiting].head, inAway)
+	}
 }
 
 // onPubRel ends the reception of a QoS 2 message (MQTT-4.3.3-11).
@@ -417,12 +533,12 @@ func (c *Client) onPubRel(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		return dst, fail(f.Type, d, r, 0)
 	}
 	code := ReasonPacketIdentifierNotFound
-	if at := c.s.in.find(p.ID); at != 0 {
+	if at := c.s.inbox.find(p.ID); at != 0 && c.s.inbox.slab[at].list == inReceived {
 		code = ReasonSuccess
-		if c.s.in.slab[at].epoch == c.epoch {
+		if c.s.inbox.slab[at].epoch == c.s.epoch {
 			c.conn.unacked--
 		}
-		c.s.in.remove(at)
+		c.s.released(at)
 	}
 	return c.appendAck(dst, TypePubComp, 0, p.ID, code), nil
 }

@@ -5,6 +5,8 @@
 
 package mqttcore
 
+import "slices"
+
 // record is an outgoing exchange: a QoS 1 or 2 message, or a request
 // (SUBSCRIBE, UNSUBSCRIBE) that waits for its acknowledgement. It fills one
 // cache line.
@@ -60,6 +62,7 @@ const (
 	listRequests        // SUBSCRIBE and UNSUBSCRIBE sent
 	listDone            // fate known, its event not yet taken
 	listCount
+	listLimbo = listCount // freed, but an untaken op names it; no list of its own
 )
 
 type list struct {
@@ -83,26 +86,43 @@ const keepBuf = 4096
 func (s *records) get(to listID) uint32 {
 	i := s.lists[listFree].head
 	if i == 0 {
-		if len(s.slab) == 0 {
-			s.slab = make([]record, 1, 4)
-		}
-		s.slab = append(s.slab, record{})
-		i = uint32(len(s.slab) - 1)
-	} else {
-		s.unlink(i)
-		r := &s.slab[i]
-		*r = record{buf: r.buf[:0]}
+		i = s.extend()
 	}
+	s.use(i, to)
+	return i
+}
+
+// use puts the free record i, made empty, at the end of a list.
+func (s *records) use(i uint32, to listID) {
+	s.unlink(i)
+	r := &s.slab[i]
+	*r = record{buf: r.buf[:0]}
 	s.link(i, to)
+}
+
+// extend adds a free record to the slab.
+func (s *records) extend() uint32 {
+	if len(s.slab) == 0 {
+		s.slab = make([]record, 1, 4)
+	}
+	s.slab = append(s.slab, record{})
+	i := uint32(len(s.slab) - 1)
+	s.link(i, listFree)
 	return i
 }
 
 // put gives a record back.
 func (s *records) put(i uint32) {
+	s.unlink(i)
+	s.free(i)
+}
+
+// free is put for a record that is in no list.
+func (s *records) free(i uint32) {
 	if r := &s.slab[i]; cap(r.buf) > keepBuf {
 		r.buf = nil
 	}
-	s.move(i, listFree)
+	s.link(i, listFree)
 }
 
 // move takes a record from its list to the end of another.
@@ -210,31 +230,65 @@ func (p *idPool) find(id uint16) uint32 {
 // available reports whether take would find an identifier.
 func (p *idPool) available() bool { return p.free > 0 || len(p.slot) <= maxID }
 
-// inRecord is an incoming QoS 2 message from its PUBLISH to its PUBREL.
+// inRecord is an incoming message that is not finished: at QoS 2 from its
+// PUBLISH to its PUBREL, at QoS 1 while the application has not acknowledged
+// it.
 type inRecord struct {
+	props      []byte   // of the acknowledgement, when it has to wait
+	token      AckToken // 0: the application has no say
+	epoch      uint32   // the connection on whose receive maximum it counts
 	id         uint16
-	prev, next uint16 // in the order of arrival
-	epoch      uint32 // the connection whose receive maximum it counts for
+	prev, next uint16
+	list       inListID
+	qos        QoS
+	acked      bool // the application has decided
+	code       ReasonCode
 }
 
-// inbox is the received identifiers: a slab in order of arrival, and an open
-// hash table from identifier to place in the slab.
+// taken reports whether the message is the application's: a repeat must not be
+// delivered, also after a restart.
+func (r *inRecord) taken() bool {
+	return r.list == inReceived || r.qos == QoS2 && r.acked && !r.code.IsError()
+}
+
+// inListID names the list that an inRecord is in.
+type inListID uint8
+
+const (
+	inReceived inListID = iota // PUBREC sent, PUBREL awaited
+	inWaiting                  // QoS 2, PUBREC not sent, in the order of arrival on this connection
+	inWaiting1                 // QoS 1, PUBACK not sent, in the order of arrival
+	inAway                     // QoS 2, PUBREC not sent, not seen on this connection
+	inListCount
+)
+
+// inbox is the incoming messages: a slab in lists, and an open hash table from
+// the identifier of a QoS 2 message to its place in the slab. A nil inbox is
+// empty.
 type inbox struct {
 	slab  []inRecord // index 0 is none
 	table []uint32   // identifier<<16 | place; 0: empty. Its length is a power of two.
-	head  uint16
-	tail  uint16
+	lists [inListCount]struct{ head, tail uint16 }
 	free  uint16
+	keyed uint16 // entries of the table
 	n     int32
+}
+
+// len is the number of messages.
+func (s *inbox) len() int32 {
+	if s == nil {
+		return 0
+	}
+	return s.n
 }
 
 func (s *inbox) slot(id uint16) int {
 	return int(uint32(id)*0x9E3779B1>>8) & (len(s.table) - 1)
 }
 
-// find returns the place of the identifier, or 0.
+// find returns the place of the QoS 2 message with the identifier, or 0.
 func (s *inbox) find(id uint16) uint16 {
-	if s.n == 0 {
+	if s == nil || s.keyed == 0 {
 		return 0
 	}
 	for i := s.slot(id); ; i = (i + 1) & (len(s.table) - 1) {
@@ -245,17 +299,8 @@ func (s *inbox) find(id uint16) uint16 {
 	}
 }
 
-// put adds an identifier that is not there.
-func (s *inbox) put(id uint16) uint16 {
-	if int(s.n)*2 >= len(s.table) {
-		old := s.table
-		s.table = make([]uint32, max(8, 2*len(old)))
-		for _, e := range old {
-			if e != 0 {
-				s.insert(e)
-			}
-		}
-	}
+// put adds a message; one of QoS 2 must not be there yet.
+func (s *inbox) put(id uint16, q QoS, to inListID) uint16 {
 	i := s.free
 	if i != 0 {
 		s.free = s.slab[i].next
@@ -266,16 +311,28 @@ func (s *inbox) put(id uint16) uint16 {
 		s.slab = append(s.slab, inRecord{})
 		i = uint16(len(s.slab) - 1)
 	}
-	s.slab[i] = inRecord{id: id, prev: s.tail}
-	if s.tail != 0 {
-		s.slab[s.tail].next = i
-	} else {
-		s.head = i
-	}
-	s.tail = i
+	s.slab[i] = inRecord{id: id, qos: q, props: s.slab[i].props[:0]}
+	s.link(i, to)
 	s.n++
-	s.insert(uint32(id)<<16 | uint32(i))
+	if q == QoS2 {
+		s.key(uint32(id)<<16 | uint32(i))
+	}
 	return i
+}
+
+// key adds an entry to the table.
+func (s *inbox) key(e uint32) {
+	if int(s.keyed)*2 >= len(s.table) {
+		old := s.table
+		s.table = make([]uint32, max(8, 2*len(old)))
+		for _, e := range old {
+			if e != 0 {
+				s.insert(e)
+			}
+		}
+	}
+	s.insert(e)
+	s.keyed++
 }
 
 func (s *inbox) insert(e uint32) {
@@ -286,27 +343,56 @@ func (s *inbox) insert(e uint32) {
 	s.table[i] = e
 }
 
-// remove takes out the identifier at a place.
-func (s *inbox) remove(at uint16) {
-	r := s.slab[at]
+func (s *inbox) link(at uint16, to inListID) {
+	r, l := &s.slab[at], &s.lists[to]
+	r.list, r.prev, r.next = to, l.tail, 0
+	if l.tail != 0 {
+		s.slab[l.tail].next = at
+	} else {
+		l.head = at
+	}
+	l.tail = at
+}
+
+func (s *inbox) unlink(at uint16) {
+	r := &s.slab[at]
+	l := &s.lists[r.list]
 	if r.prev != 0 {
 		s.slab[r.prev].next = r.next
 	} else {
-		s.head = r.next
+		l.head = r.next
 	}
 	if r.next != 0 {
 		s.slab[r.next].prev = r.prev
 	} else {
-		s.tail = r.prev
+		l.tail = r.prev
 	}
-	s.slab[at] = inRecord{next: s.free}
+}
+
+// move takes a message from its list to the end of another.
+func (s *inbox) move(at uint16, to inListID) {
+	s.unlink(at)
+	s.link(at, to)
+}
+
+// remove takes out the message at a place.
+func (s *inbox) remove(at uint16) {
+	s.unlink(at)
+	r := &s.slab[at]
+	if r.qos == QoS2 {
+		s.unkey(r.id)
+	}
+	*r = inRecord{next: s.free, props: r.props[:0]}
 	s.free = at
 	s.n--
-	// Close the gap: an entry behind it may stand only where a search from
-	// its own slot still reaches it.
+}
+
+// unkey takes an identifier out of the table and closes the gap: an entry
+// behind it may stand only where a search from its own slot still reaches it.
+func (s *inbox) unkey(id uint16) {
 	mask := len(s.table) - 1
-	gap := s.slot(r.id)
-	for uint16(s.table[gap]>>16) != r.id {
+	gap := s.slot(id)
+	for uint16(s.table[gap]>>16) != id {
 		gap = (gap + 1) & mask
 	}
 	for i := (gap + 1) & mask; s.table[i] != 0; i = (i + 1) & mask {
@@ -317,11 +403,35 @@ func (s *inbox) remove(at uint16) {
 		}
 	}
 	s.table[gap] = 0
+	s.keyed--
 }
 
-// clear forgets all identifiers and keeps the space.
+// takenIDs are the identifiers of the messages that are the application's, in
+// ascending order: they are a set, whatever the order in which they came.
+func (s *inbox) takenIDs() []uint16 {
+	if s == nil {
+		return nil
+	}
+	var ids []uint16
+	for l := range s.lists {
+		for at := s.lists[l].head; at != 0; at = s.slab[at].next {
+			if s.slab[at].taken() {
+				ids = append(ids, s.slab[at].id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// clear forgets all messages and keeps the space.
 func (s *inbox) clear() {
-	for s.head != 0 {
-		s.remove(s.head)
+	if s == nil {
+		return
+	}
+	for l := range s.lists {
+		for s.lists[l].head != 0 {
+			s.remove(s.lists[l].head)
+		}
 	}
 }

@@ -361,7 +361,7 @@ func (st *stage) fact(name string) (string, error) {
 	case "outgoing":
 		return strconv.Itoa(st.s.Len()), nil
 	case "incoming":
-		return strconv.Itoa(int(st.s.in.n)), nil
+		return strconv.Itoa(int(st.s.inbox.len())), nil
 	}
 	for _, x := range []any{c.Limits(), c.Stats()} {
 		if f := reflect.ValueOf(x).FieldByName(name); f.IsValid() {
@@ -860,7 +860,7 @@ func checkClient(c *Client) error {
 				}
 				continue
 			case listSent, listReleased:
-				if r.epoch == c.epoch {
+				if r.epoch == c.s.epoch {
 					charged++
 				}
 			}
@@ -886,19 +886,24 @@ func checkClient(c *Client) error {
 	}
 	fresh, n := 0, int32(0)
 	var received [maxID + 1]bool
-	for at := c.s.in.head; at != 0; at = c.s.in.slab[at].next {
-		r := &c.s.in.slab[at]
-		if r.id == 0 || received[r.id] || c.s.in.find(r.id) != at {
-			return fmt.Errorf("received identifier %d: zero, twice, or not found", r.id)
+	for l := range inListCount {
+		if c.s.inbox == nil {
+			break
 		}
-		received[r.id] = true
-		n++
-		if r.epoch == c.epoch {
-			fresh++
+		for at := c.s.inbox.lists[l].head; at != 0; at = c.s.inbox.slab[at].next {
+			r := &c.s.inbox.slab[at]
+			if r.id == 0 || r.qos == QoS2 && (received[r.id] || c.s.inbox.find(r.id) != at) {
+				return fmt.Errorf("received identifier %d: zero, twice, or not found", r.id)
+			}
+			received[r.id] = received[r.id] || r.qos == QoS2
+			n++
+			if r.epoch == c.s.epoch {
+				fresh++
+			}
 		}
 	}
-	if n != c.s.in.n {
-		return fmt.Errorf("%d received identifiers, and %d counted", n, c.s.in.n)
+	if n != c.s.inbox.len() {
+		return fmt.Errorf("%d received identifiers, and %d counted", n, c.s.inbox.len())
 	}
 	if c.state == StateConnected && (charged != c.conn.inflight || fresh != c.conn.unacked) {
 		return fmt.Errorf("under way: %d out and %d in, and %d and %d counted", charged, fresh, c.conn.inflight, c.conn.unacked)

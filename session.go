@@ -13,7 +13,8 @@ type Session struct {
 	established bool   // a CONNACK accepted it: an empty session is a session
 	epoch       uint32 // number of the last connection, which the records name
 	out         records
-	in          inbox
+	inbox       *inbox   // nil: nothing ever came
+	j           *journal // nil: none is kept
 }
 
 // ClientID is the client identifier that the session belongs to: that of the
@@ -34,10 +35,25 @@ func (s *Session) Len() int {
 	return int(s.out.lists[listQueued].n + s.out.lists[listSent].n + s.out.lists[listReleased].n)
 }
 
-// enqueue stores a message at the end of the queue. Its topic alias is left
-// out: an alias is worth nothing on another connection.
+// incoming is the inbox, which a session without QoS 2 does not have.
+func (s *Session) incoming() *inbox {
+	if s.inbox == nil {
+		s.inbox = new(inbox)
+	}
+	return s.inbox
+}
+
+// enqueue stores a message at the end of the queue.
 func (s *Session) enqueue(p *Publish, tag uint64, expires int64) uint32 {
 	i := s.out.get(listQueued)
+	s.fill(i, p, tag, expires)
+	s.note(OpPut, 0, 0, i)
+	return i
+}
+
+// fill sets the record of a queued message. Its topic alias is left out: an
+// alias is worth nothing on another connection.
+func (s *Session) fill(i uint32, p *Publish, tag uint64, expires int64) {
 	r := &s.out.slab[i]
 	r.tag, r.expires = tag, expires
 	r.flags = uint8(p.QoS) << 1
@@ -45,12 +61,11 @@ func (s *Session) enqueue(p *Publish, tag uint64, expires int64) uint32 {
 		r.flags |= flagRetain
 	}
 	r.topicLen = uint16(len(p.Topic))
-	b := append(r.buf, p.Topic...)
+	b := append(r.buf[:0], p.Topic...)
 	b = p.Props.AppendWithout(b, PropTopicAlias.Mask())
 	r.propsLen = uint32(len(b) - len(p.Topic))
 	r.buf = append(b, p.Payload...)
 	s.out.bytes += len(r.buf)
-	return i
 }
 
 // sent moves the queued message i to those that were sent.
@@ -59,20 +74,26 @@ func (s *Session) sent(i uint32, id uint16) {
 	r.id = id
 	s.out.bytes -= len(r.buf)
 	s.out.move(i, listSent)
+	s.note(OpSent, 0, id, i)
 }
 
-// release moves the message i to those whose PUBREL is under way. The message
-// itself is not needed any more.
+// release moves the message i to those whose PUBREL is under way.
 func (s *Session) release(i uint32) {
-	r := &s.out.slab[i]
-	r.buf = r.buf[:0]
-	r.topicLen, r.propsLen = 0, 0
 	s.out.move(i, listReleased)
+	s.note(OpRelease, 0, 0, i)
 }
 
 // finish ends an exchange; its event tells why it was dropped, or that it was
 // not. The identifier is free again.
 func (s *Session) finish(i uint32, why DropReason, code ReasonCode) {
+	if s.out.slab[i].list != listRequests {
+		s.note(OpDelete, 0, 0, i)
+	}
+	s.done(i, why, code)
+}
+
+// done is finish without an op.
+func (s *Session) done(i uint32, why DropReason, code ReasonCode) {
 	r := &s.out.slab[i]
 	if r.list == listQueued {
 		s.out.bytes -= len(r.buf)
@@ -86,34 +107,80 @@ func (s *Session) finish(i uint32, why DropReason, code ReasonCode) {
 }
 
 // hold ends an exchange whose identifier must stay taken while the session
-// lives: the server may have the message.
+// lives: the server may have the message. Another record tells its fate.
 func (s *Session) hold(i uint32, why DropReason, code ReasonCode) {
-	keep := s.out.get(listHeld)
+	told := s.out.get(listDone)
 	r := &s.out.slab[i]
-	s.out.slab[keep].id = r.id
-	s.out.ids.slot[r.id] = keep | idTaken
-	r.id = 0
-	s.finish(i, why, code)
+	s.out.slab[told].tag, s.out.slab[told].why, s.out.slab[told].code = r.tag, why, code
+	s.out.move(i, listHeld)
+	s.note(OpHold, 0, 0, i)
 }
 
-// dropList ends all exchanges of a list.
-func (s *Session) dropList(l listID, why DropReason) {
+// unhold frees a held identifier.
+func (s *Session) unhold(i uint32) {
+	s.out.ids.giveBack(s.out.slab[i].id)
+	s.note(OpDelete, 0, 0, i)
+	s.free(i)
+}
+
+// free gives a record back, once no untaken op names it.
+func (s *Session) free(i uint32) {
+	if s.untaken() == 0 {
+		s.out.put(i)
+		return
+	}
+	s.out.unlink(i)
+	s.out.slab[i].list = listLimbo
+	s.j.limbo = append(s.j.limbo, i)
+}
+
+// drop ends all exchanges of a list, without ops.
+func (s *Session) drop(l listID, why DropReason) {
 	for i := s.out.lists[l].head; i != 0; i = s.out.lists[l].head {
-		s.finish(i, why, 0)
+		s.done(i, why, 0)
 	}
 }
 
 // forget drops what the server does not know any more: all that was sent, and
 // the received identifiers. What was never sent stays unless queued is set.
 func (s *Session) forget(why DropReason, queued bool) {
-	s.dropList(listReleased, why)
-	s.dropList(listSent, why)
+	flags := uint8(clearSent | clearIncoming)
+	s.drop(listReleased, why)
+	s.drop(listSent, why)
 	if queued {
-		s.dropList(listQueued, why)
+		flags |= clearQueued
+		s.drop(listQueued, why)
 	}
 	for i := s.out.lists[listHeld].head; i != 0; i = s.out.lists[listHeld].head {
 		s.out.ids.giveBack(s.out.slab[i].id)
-		s.out.put(i)
+		s.free(i)
 	}
-	s.in.clear()
+	s.inbox.clear()
+	s.note(OpClear, flags, 0, 0)
+}
+
+// forgetIncoming drops the received identifiers alone.
+func (s *Session) forgetIncoming() {
+	s.inbox.clear()
+	s.note(OpClear, clearIncoming, 0, 0)
+}
+
+// setMeta notes what the server said of the session.
+func (s *Session) setMeta(id []byte, expiry uint32, established bool) {
+	if string(id) != string(s.clientID) {
+		s.clientID = append([]byte(nil), id...)
+	} else if expiry == s.expiry && established == s.established {
+		return
+	}
+	s.expiry, s.established = expiry, established
+	s.note(OpMeta, 0, 0, 0)
+}
+
+// received takes an incoming QoS 2 message as the application's.
+func (s *Session) received(at uint16) { s.note(OpPutIncoming, 0, s.inbox.slab[at].id, 0) }
+
+// released ends an incoming QoS 2 message.
+func (s *Session) released(at uint16) {
+	s.note(OpDeleteIncoming, 0, s.inbox.slab[at].id, 0)
+	s.inbox.remove(at)
 }

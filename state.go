@@ -34,6 +34,7 @@ const (
 	ErrNotSupported Misuse = "mqttcore: the server does not take this (see Limits)"
 	ErrTooLarge     Misuse = "mqttcore: the packet is larger than the server takes"
 	ErrTopicAlias   Misuse = "mqttcore: the topic alias is not one that may be used"
+	ErrToken        Misuse = "mqttcore: the acknowledgement token is stale"
 	ErrAuth         Misuse = "mqttcore: no authentication that could go on"
 	ErrExpiry       Misuse = "mqttcore: a session expiry of 0 cannot be raised by DISCONNECT"
 )
@@ -66,8 +67,9 @@ type Config struct {
 	// MaxPacketSize is the size in bytes of the largest packet that is taken
 	// from the server, besides what Props announces; 0: the protocol's.
 	MaxPacketSize uint32
-	// MaxIncoming bounds the received QoS 2 identifiers that are kept; 0:
-	// 65,535. In 5.0 the Receive Maximum in Props bounds them as well.
+	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
+	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
+	// bounds them as well.
 	MaxIncoming int
 	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
 	// server's Receive Maximum lowers it.
@@ -78,6 +80,11 @@ type Config struct {
 	// DropQueued: messages that were never sent are dropped with the session,
 	// too. They are kept otherwise.
 	DropQueued bool
+	// ManualAck: messages of QoS 1 and 2 are acknowledged by Ack, with the token
+	// of their event.
+	ManualAck bool
+	// Journal: NextOp tells each change to the session.
+	Journal bool
 	// Burst is about how many bytes of publishes one call appends; 0: 64 KiB.
 	Burst int
 }
@@ -132,7 +139,7 @@ type Client struct {
 	origin  int64
 	now     int64  // unix nanoseconds, never going back
 	expires int64  // not after the first expiry among queued messages; 0: none
-	epoch   uint32 // number of the connection
+	tokens  uint64 // given out
 	conn    connection
 }
 
@@ -195,22 +202,33 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	setDefault(&cfg.Burst, defaultBurst)
 	setDefault(&cfg.MaxInflight, 0xFFFF)
 	setDefault(&cfg.MaxIncoming, 0xFFFF)
+	cfg.MaxIncoming = min(cfg.MaxIncoming, 0xFFFF)
 	setDefault(&cfg.MaxPacketSize, MaxPacketSize)
 	if n, ok := cfg.Props.MaximumPacketSize(); ok {
 		cfg.MaxPacketSize = min(cfg.MaxPacketSize, n)
 	}
-	c := &Client{cfg: cfg, s: s, epoch: s.epoch, base: time.Unix(0, 0)}
+	c := &Client{cfg: cfg, s: s, base: time.Unix(0, 0)}
 	c.lim = c.limits(Properties{})
 	p := c.connect()
 	if _, err := p.AppendTo(nil, c.dialect(FromClient)); err != nil {
 		return nil, err
 	}
+	if err := s.adopt(); err != nil {
+		return nil, err
+	}
+	if cfg.Journal && s.j == nil {
+		s.j = new(journal)
+	}
 	if len(s.clientID) == 0 {
 		s.clientID = cfg.ClientID
+		if len(s.clientID) > 0 {
+			s.note(OpMeta, 0, 0, 0)
+		}
 	}
 	// What another client leaves: requests that were not told their connection
 	// is lost, and messages that expire.
-	s.dropList(listRequests, DropConnectionLost)
+	s.drop(listRequests, DropConnectionLost)
+	c.tokensLost()
 	c.expireQueued()
 	return c, nil
 }
@@ -281,8 +299,7 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 		return dst, err
 	}
 	c.clock(now)
-	c.epoch++
-	c.s.epoch = c.epoch
+	c.s.epoch++
 	c.state = StateConnecting
 	c.conn = connection{started: c.now, lastSent: c.now, lastRecv: c.now}
 	c.conn.auth.busy = c.cfg.Props.Mask().Has(PropAuthMethod)
@@ -342,7 +359,7 @@ func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n in
 	if c.state == StateDisconnected {
 		return dst, 0, ErrClosed
 	}
-	if c.waiting() {
+	if c.waiting() || c.s.untaken() >= maxOps {
 		return dst, 0, ErrPending
 	}
 	c.clock(now)
@@ -460,13 +477,13 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	case !p.SessionPresent && d.Version == V311:
 		// 3.1.1 has the client send again whatever the server says, but the
 		// server's own identifiers start anew (3.1.1 MQTT-4.4.0-1).
-		s.in.clear()
+		s.forgetIncoming()
 	}
-	if id, ok := p.Props.AssignedClientID(); ok && len(s.clientID) == 0 {
-		s.clientID = append([]byte(nil), id...)
+	id := s.clientID
+	if assigned, ok := p.Props.AssignedClientID(); ok && len(id) == 0 {
+		id = assigned
 	}
-	s.established = true
-	s.expiry = lim.SessionExpiry
+	s.setMeta(id, lim.SessionExpiry, true)
 	c.state = StateConnected
 	c.conn.resume = [2]uint32{s.out.lists[listReleased].head, s.out.lists[listSent].head}
 	c.ev = Event{SessionPresent: p.SessionPresent, Props: p.Props}
@@ -539,10 +556,11 @@ func (c *Client) close(cause Cause, code ReasonCode, err error) {
 	c.closed.byPacket = false
 	c.has |= hasClosed
 	c.has &^= hasKeepAliveDue
-	c.s.dropList(listRequests, DropConnectionLost)
+	c.s.drop(listRequests, DropConnectionLost)
+	c.tokensLost()
 	if accepted && c.s.expiry == 0 {
 		c.s.forget(DropSessionEnded, c.cfg.DropQueued)
-		c.s.established = false
+		c.s.setMeta(c.s.clientID, 0, false)
 	}
 }
 
@@ -585,7 +603,7 @@ func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, e
 	}
 	c.clock(now)
 	if has {
-		c.s.expiry = expiry
+		c.s.setMeta(c.s.clientID, expiry, c.s.established)
 	}
 	c.close(CauseLocalDisconnect, p.Code, nil)
 	return c.end(out, len(dst)), nil
@@ -609,7 +627,7 @@ func (c *Client) fits(n int) bool {
 // end is how every call that may emit bytes ends: with what waits to be sent,
 // and an account of what was.
 func (c *Client) end(dst []byte, before int) []byte {
-	if c.state == StateConnected {
+	if c.state == StateConnected && c.s.untaken() < maxOps {
 		dst = c.pump(dst, before+c.cfg.Burst)
 	}
 	if n := len(dst) - before; n > 0 {
@@ -733,6 +751,12 @@ func (c *Client) Tick(dst []byte, now time.Time) []byte {
 	return c.end(dst, before)
 }
 
+// NextOp moves the next change to the session to *op, or returns false when
+// there is none, or when Config.Journal is not set. The texts of *op hold until
+// another method is called. While over 4,096 ops wait, calls fail with
+// ErrPending.
+func (c *Client) NextOp(op *Op) bool { return c.s.nextOp(op) }
+
 // waiting reports whether events wait to be taken.
 func (c *Client) waiting() bool { return c.has != 0 || c.s.out.lists[listDone].head != 0 }
 
@@ -758,7 +782,7 @@ func (c *Client) Next(ev *Event) bool {
 			c.acked = 0
 			ev.Props, ev.Codes = c.ev.Props, c.ev.Codes
 		}
-		c.s.out.put(done)
+		c.s.free(done)
 	case c.has&hasKeepAliveDue != 0:
 		c.has &^= hasKeepAliveDue
 		*ev = Event{Kind: EventKeepAliveDue}
