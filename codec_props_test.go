@@ -340,3 +340,55 @@ func TestPropertiesLong(t *testing.T) {
 		}
 	}
 }
+
+// TestPropertiesChanged: when the bytes that a list aliases are changed behind
+// its back, what it returns means nothing, and nothing panics.
+func TestPropertiesChanged(t *testing.T) {
+	var wire []byte
+	for _, x := range everyProperty {
+		wire = append(wire, x.wire...)
+	}
+	subs := []byte("\x82\x10\x00\x01\x00\x05a/b/c\x00\x00\x03d/#\x01")
+	seed := uint32(1)
+	random := func(n int) int {
+		seed = seed*1664525 + 1013904223
+		return int(seed>>8) % n
+	}
+	for range 20000 {
+		b := slices.Clone(wire)
+		p, err := ParseProperties(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + random(8) {
+			b[random(len(b))] = byte(random(256))
+		}
+		if random(4) == 0 {
+			b[random(len(b))] = 0xFF
+		}
+		for _, x := range everyProperty {
+			x.get(p)
+			p.AppendWithout(nil, x.p.ID.Mask())
+		}
+		for range p.All() {
+		}
+		for range p.UserProperties() {
+		}
+		for range p.SubscriptionIDs() {
+		}
+		_ = p.String()
+
+		b = slices.Clone(subs)
+		f, _, _ := ConsumeFrame(b, Dialect{Version: V311}, 0)
+		var s Subscribe
+		if err := s.Decode(f, Dialect{Version: V311}); err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + random(4) {
+			b[4+random(len(b)-4)] = byte(random(256))
+		}
+		for range s.Subscriptions.All() {
+		}
+		_ = s.String()
+	}
+}

@@ -219,8 +219,8 @@ func TestPropertyTable(t *testing.T) {
 	}
 }
 
-// reasonFacts are the 43 reason codes. 0x8C from a server and 0x9B from a
-// client in DISCONNECT are choices, where tables and text of 5.0 disagree.
+// reasonFacts are the 43 reason codes. 0x8C in DISCONNECT and 0x9B in that
+// of a client are choices, where tables and text of 5.0 disagree.
 var reasonFacts = []struct {
 	code ReasonCode
 	name string
@@ -246,7 +246,7 @@ var reasonFacts = []struct {
 	{0x89, "Server busy", "CONNACK DISCONNECT:s"},
 	{0x8A, "Banned", "CONNACK"},
 	{0x8B, "Server shutting down", "DISCONNECT:s"},
-	{0x8C, "Bad authentication method", "CONNACK DISCONNECT:s"},
+	{0x8C, "Bad authentication method", "CONNACK DISCONNECT"},
 	{0x8D, "Keep Alive timeout", "DISCONNECT:s"},
 	{0x8E, "Session taken over", "DISCONNECT:s"},
 	{0x8F, "Topic Filter invalid", "SUBACK UNSUBACK DISCONNECT:s"},

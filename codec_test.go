@@ -242,6 +242,59 @@ func TestConnectVersion(t *testing.T) {
 	}
 }
 
+// TestStringScan: the check of strings, eight bytes at a time, says of every
+// byte at every place what a check rune by rune says (MQTT-1.5.4-1,
+// MQTT-1.5.4-2, MQTT-3.3.2-2).
+func TestStringScan(t *testing.T) {
+	d := Dialect{Version: V5}
+	for size := range 25 {
+		b := bytes.Repeat([]byte("a"), size)
+		for i := range b {
+			for c := range 256 {
+				b[i] = byte(c)
+				want := ruleNone
+				switch {
+				case c >= 0x80:
+					want = ruleUTF8
+				case c == 0:
+					want = ruleNUL
+				}
+				if got := stringFault(b, d); got != want {
+					t.Fatalf("stringFault(%q) is %d, want %d", b, got, want)
+				}
+				if c == '#' || c == '+' {
+					want = ruleTopicWildcard
+				}
+				if got := topicFault(b, d); got != want {
+					t.Fatalf("topicFault(%q) is %d, want %d", b, got, want)
+				}
+			}
+			b[i] = 'a'
+		}
+	}
+}
+
+// TestControlChars tries every code point under RefuseControlChars.
+func TestControlChars(t *testing.T) {
+	refused := func(r rune) bool {
+		return r <= 0x1F || 0x7F <= r && r <= 0x9F || 0xFDD0 <= r && r <= 0xFDEF || r%0x10000 >= 0xFFFE
+	}
+	for r := rune(0); r <= 0x10FFFF; r++ {
+		if 0xD800 <= r && r <= 0xDFFF {
+			continue
+		}
+		s := []byte("ab" + string(r))
+		for _, v := range []Version{V31, V311, V5} {
+			if got := stringFault(s, Dialect{Version: v, Options: RefuseControlChars}) != ruleNone; got != refused(r) {
+				t.Fatalf("%v: %U is refused: %v", v, r, got)
+			}
+			if got := stringFault(s, Dialect{Version: v}) != ruleNone; got != (r == 0 && v != V31) {
+				t.Fatalf("%v: %U is refused without the option: %v", v, r, got)
+			}
+		}
+	}
+}
+
 // topicTests are names and filters, and whether they are legal as such.
 var topicTests = []struct {
 	s            string
@@ -287,6 +340,44 @@ func TestTopics(t *testing.T) {
 		}
 		if (err == nil) != test.filter {
 			t.Errorf("SUBSCRIBE to %q: %v", s, err)
+		}
+	}
+}
+
+// TestFilterScan: the check of filters says of all short strings of four
+// characters, at several places of a longer filter, what a check level by level
+// says (MQTT-4.7.1-1, MQTT-4.7.1-2, 3.1.1 MQTT-4.7.1-2, MQTT-4.7.1-3).
+func TestFilterScan(t *testing.T) {
+	legal := func(s string) bool {
+		levels := strings.Split(s, "/")
+		for i, level := range levels {
+			if strings.ContainsAny(level, "+#") && level != "+" && (level != "#" || i != len(levels)-1) {
+				return false
+			}
+		}
+		return s != ""
+	}
+	const letters = "a/+#"
+	for size := range 6 {
+		for n := range 1 << (2 * size) {
+			var mid string
+			for k := range size {
+				mid += letters[n>>(2*k)&3:][:1]
+			}
+			for _, ends := range [][2]string{{"", ""}, {"abcdefg", ""}, {"abcdef/", ""}, {"abcde/", "/bcdefghijklm"}, {"/", "abcdefghi"}} {
+				filter := ends[0] + mid + ends[1]
+				want := legal(filter)
+				if err := CheckTopicFilter([]byte(filter)); (err == nil) != want {
+					t.Fatalf("CheckTopicFilter(%q): %v", filter, err)
+				}
+				wire, _ := AppendString([]byte{0, 1}, filter)
+				f := Frame{Type: TypeSubscribe, Flags: 2, Body: append(wire, 0)}
+				for _, v := range []Version{V31, V311} {
+					if _, err := Decode(f, Dialect{Version: v}); (err == nil) != want {
+						t.Fatalf("%v: SUBSCRIBE to %q: %v", v, filter, err)
+					}
+				}
+			}
 		}
 	}
 }

@@ -189,6 +189,16 @@ func decodeFirst(b []byte, d Dialect) (p Packet, n int, err error) {
 	return p, n, err
 }
 
+// rawFrame takes b apart without looking at what it is. ok is false where only
+// the remaining length may be wrong, which a frame does not have.
+func rawFrame(b []byte) (f Frame, ok bool) {
+	size, n := ConsumeUvarint(b[1:])
+	if n <= 0 || 1+n+int(size) != len(b) {
+		return Frame{}, false
+	}
+	return Frame{Type: PacketType(b[0] >> 4), Flags: b[0] & 15, Body: b[1+n:]}, true
+}
+
 // wantRefusal checks that err is the verdict's.
 func (w *verdict) wantRefusal(t *testing.T, where string, d Dialect, err error) {
 	t.Helper()
@@ -236,6 +246,11 @@ func TestPackets(t *testing.T) {
 				for _, d := range []Dialect{d, either} {
 					_, _, err := decodeFirst(v.in, d)
 					v.wantRefusal(t, v.where, d, err)
+					// A frame that ConsumeFrame did not make is refused by Decode as well.
+					if f, ok := rawFrame(v.in); ok {
+						_, err = Decode(f, d)
+						v.wantRefusal(t, v.where+", as a frame", d, err)
+					}
 				}
 			case "dir":
 				_, _, err := decodeFirst(v.in, d)

@@ -52,7 +52,7 @@ func (f Frame) Clone() Frame {
 // are there: a packet of a wrong type, sender, flags or size is refused with
 // an *Error before it is buffered. The body is not looked at.
 func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error) {
-	if len(b) < 2 || d.Version-V31 > V5-V31 || d.headerFault(b[0]) != ruleNone {
+	if len(b) < 2 || !d.permits(PacketType(b[0]>>4), b[0]) {
 		return Frame{}, 0, firstByteError(b, d)
 	}
 	t := PacketType(b[0] >> 4)
@@ -70,8 +70,8 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 		}
 		size, head = int(v), 1+k
 	}
-	if longest := d.firstByte(b[0]).max; size > int(longest) && longest != anySize {
-		return Frame{}, 0, fail(t, d, ruleTrailing, head+int(longest))
+	if longest := int(longestBody[d.Version&3][t]); size > longest {
+		return Frame{}, 0, fail(t, d, ruleTrailing, head+longest)
 	}
 	total := head + size
 	if limit != 0 && uint32(total) > limit {
@@ -86,33 +86,27 @@ func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 // firstByteError is what is wrong with the first byte, or nil when it is
 // legal, or not there yet.
 func firstByteError(b []byte, d Dialect) error {
-	if d.Version-V31 > V5-V31 {
+	switch {
+	case d.Version-V31 > V5-V31:
 		return ErrVersion
-	}
-	if len(b) == 0 {
+	case len(b) == 0 || d.permits(PacketType(b[0]>>4), b[0]):
 		return nil
 	}
-	if r := d.headerFault(b[0]); r != ruleNone {
-		return fail(PacketType(b[0]>>4), d, r, 0)
-	}
-	return nil
+	return d.headerError(PacketType(b[0]>>4), b[0])
 }
 
 // is is what every Decode begins with: that the frame is of the type, and that
 // its first byte is legal, for frames that ConsumeFrame did not see. If not,
 // wrong says why.
 func (f Frame) is(t PacketType, d Dialect) bool {
-	return f.Type == t && d.Version-V31 <= V5-V31 && d.headerFault(uint8(t)<<4|f.Flags&15) == ruleNone
+	return f.Type == t && d.permits(t, f.Flags)
 }
 
 func (f Frame) wrong(t PacketType, d Dialect) error {
-	if d.Version-V31 > V5-V31 {
-		return ErrVersion
-	}
-	if f.Type != t {
+	if f.Type != t && d.Version-V31 <= V5-V31 {
 		return ErrPacketType
 	}
-	return fail(t, d, d.headerFault(uint8(t)<<4|f.Flags&15), 0)
+	return d.headerError(t, f.Flags)
 }
 
 // ConsumeUvarint decodes the variable byte integer at the start of b. n is the

@@ -67,7 +67,7 @@ func refuse(t PacketType, flags uint8, d Dialect, r rule, size int) error {
 	if d.Version-V31 > V5-V31 {
 		return ErrVersion
 	}
-	if first := d.firstByte(uint8(t)<<4 | flags).fault; first != ruleNone {
+	if first := firstByteFault(t, flags, d.From&3, uint8(d.Version&3), 0); first != ruleNone {
 		r = first
 	}
 	if r == ruleNone && size > maxRemaining {
@@ -430,18 +430,19 @@ func (p *Ack) AppendTo(dst []byte, d Dialect) ([]byte, error) {
 	if p.Type < TypePubAck || p.Type > TypePubComp {
 		return dst, ErrPacketType
 	}
-	r := p.fault(d)
-	size := p.bodySize(d.Version)
-	if r != ruleNone || size > 2 || d.Version-V31 > V5-V31 {
-		if err := refuse(p.Type, p.flags(), d, r, size); err != nil {
-			return dst, err
-		}
-	}
-	if size == 2 {
+	// Nearly all are of the form that every version has.
+	if p.Code == ReasonSuccess && len(p.Props.wire) == 0 && p.ID != 0 && !p.Dup && d.Version-V31 <= V5-V31 {
 		return append(dst, byte(p.Type)<<4|p.flags(), 2, byte(p.ID>>8), byte(p.ID)), nil
 	}
+	size := p.bodySize(d.Version)
+	if err := refuse(p.Type, p.flags(), d, p.fault(d), size); err != nil {
+		return dst, err
+	}
 	dst = appendHeader(dst, p.Type, p.flags(), size)
-	dst = append(dst, byte(p.ID>>8), byte(p.ID), byte(p.Code))
+	dst = append(dst, byte(p.ID>>8), byte(p.ID))
+	if size > 2 {
+		dst = append(dst, byte(p.Code))
+	}
 	if size > 3 {
 		dst = p.Props.append(dst)
 	}

@@ -394,7 +394,7 @@ func (d *driver) invariants() {
 				}
 			}
 		}
-		if charged != c.conn.inflight {
+		if charged != int(c.conn.inflight) {
 			d.t.Fatalf("%d exchanges are charged, %d are counted", charged, c.conn.inflight)
 		}
 	}

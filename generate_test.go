@@ -203,7 +203,7 @@ func (t *packetTape) dialect() Dialect {
 // packet makes a legal packet that the sender of d may send.
 func (t *packetTape) packet(d Dialect) Packet {
 	kind := PacketType(1 + t.below(15))
-	for d.firstByte(uint8(kind)<<4|headerTable[d.Version&3][kind].flags).fault != ruleNone {
+	for !d.permits(kind, headerTable[d.Version&3][kind].flags) {
 		kind = kind%15 + 1
 	}
 	switch kind {

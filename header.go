@@ -68,43 +68,25 @@ var headerTable = [4][16]headerRow{
 	},
 }
 
-// laxFlags are the packet types to which AllowReservedFlags applies.
-const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |
-	1<<TypeSubAck | 1<<TypeUnsubAck | 1<<TypePingResp
-
 const (
 	flagRetain = 1
 	flagQoS    = 6
 	flagDup    = 8
 )
 
-// firstByteRow is what the first byte of a packet tells.
-type firstByteRow struct {
-	fault  rule   // what forbids it
-	max    uint8  // the longest body in bytes, or anySize
-	waiver uint16 // the option that tolerates the fault, or 0
-}
-
-const anySize = 0xFF
-
-// firstByteTable is headerTable turned round, for speed: indexed by sender, the
-// low two bits of the version, and the byte.
-var firstByteTable = func() (a [4][4][256]firstByteRow) {
-	for from := range a {
-		for v := range a[from] {
-			for b := range a[from][v] {
-				h := &headerTable[v][b>>4]
-				row := &a[from][v][b]
-				row.fault = h.fault(PacketType(b>>4), uint8(b&15), Role(from), v != int(V31&3))
-				row.max = h.max
-				if !h.exact {
-					row.max = anySize
-				}
-				switch {
-				case row.fault == ruleDupQoS0:
-					row.waiver = uint16(AllowDupAtQoS0)
-				case row.fault == ruleFlags && laxFlags>>(b>>4)&1 != 0:
-					row.waiver = uint16(AllowReservedFlags)
+// legalFlags is headerTable turned round, for speed: bit n stands for the flags
+// n of the fixed header. It is indexed by the low two bits of the options, which
+// are those on flags, by sender, the low two bits of the version, and type.
+var legalFlags = func() (a [4][4][4][16]uint16) {
+	for options := range a {
+		for from := range a[options] {
+			for v := range a[options][from] {
+				for t := range a[options][from][v] {
+					for flags := range uint8(16) {
+						if firstByteFault(PacketType(t), flags, Role(from), uint8(v), Options(options)) == ruleNone {
+							a[options][from][v][t] |= 1 << flags
+						}
+					}
 				}
 			}
 		}
@@ -112,11 +94,27 @@ var firstByteTable = func() (a [4][4][256]firstByteRow) {
 	return a
 }()
 
-func (d Dialect) firstByte(b uint8) firstByteRow {
-	return firstByteTable[d.From&3][d.Version&3][b]
-}
+// longestBody is the column max of headerTable, in bytes.
+var longestBody = func() (a [4][16]uint32) {
+	for v := range a {
+		for t := range a[v] {
+			a[v][t] = maxRemaining
+			if h := &headerTable[v][t]; h.exact {
+				a[v][t] = uint32(h.max)
+			}
+		}
+	}
+	return a
+}()
 
-func (h *headerRow) fault(t PacketType, flags uint8, from Role, strictDup bool) rule {
+// laxFlags are the packet types to which AllowReservedFlags applies.
+const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |
+	1<<TypeSubAck | 1<<TypeUnsubAck | 1<<TypePingResp
+
+// firstByteFault is the rule that forbids a first byte; v is the low two bits
+// of the version.
+func firstByteFault(t PacketType, flags uint8, from Role, v uint8, o Options) rule {
+	h := &headerTable[v][t]
 	switch {
 	case h.from == 0:
 		return rulePacketType
@@ -124,19 +122,25 @@ func (h *headerRow) fault(t PacketType, flags uint8, from Role, strictDup bool) 
 		return ruleDirection
 	case t == TypePublish && flags&flagQoS == flagQoS:
 		return ruleQoS3
-	case t == TypePublish && flags&(flagDup|flagQoS) == flagDup && strictDup:
+	case t == TypePublish && flags&(flagDup|flagQoS) == flagDup && v != uint8(V31&3) && o&AllowDupAtQoS0 == 0:
 		return ruleDupQoS0
-	case (flags^h.flags)&h.mask != 0:
+	case (flags^h.flags)&h.mask != 0 && (o&AllowReservedFlags == 0 || laxFlags>>t&1 == 0):
 		return h.flagsRule
 	}
 	return ruleNone
 }
 
-// headerFault is the rule that forbids the first byte of a packet.
-func (d Dialect) headerFault(first uint8) rule {
-	row := d.firstByte(first)
-	if row.waiver&uint16(d.Options) != 0 {
-		return ruleNone
+// permits reports whether the version exists and a packet of it may begin with
+// the type and flags.
+func (d Dialect) permits(t PacketType, flags uint8) bool {
+	return d.Version-V31 <= V5-V31 &&
+		legalFlags[d.Options&3][d.From&3][d.Version&3][t&15]>>(flags&15)&1 != 0
+}
+
+// headerError is the error of what is not permitted.
+func (d Dialect) headerError(t PacketType, flags uint8) error {
+	if d.Version-V31 > V5-V31 {
+		return ErrVersion
 	}
-	return row.fault
+	return fail(t, d, firstByteFault(t&15, flags&15, d.From&3, uint8(d.Version&3), d.Options), 0)
 }

@@ -115,6 +115,9 @@ func (p Properties) num16(id PropertyID) (uint16, bool) {
 }
 
 func (p Properties) num32(id PropertyID) (uint32, bool) {
+	if !p.mask.Has(id) {
+		return 0, false // spares the common case the copy of a Property
+	}
 	x, ok := p.Get(id)
 	return x.Num, ok
 }

@@ -89,7 +89,7 @@ func (c *Client) Window() int {
 	if c.state != StateConnected {
 		return 0
 	}
-	return max(0, int(c.lim.ReceiveMaximum)-c.conn.inflight)
+	return max(0, int(c.lim.ReceiveMaximum)-int(c.conn.inflight))
 }
 
 // More reports whether output waits that did not fit into the last call's
@@ -346,7 +346,8 @@ func (c *Client) fate(i uint32, props Properties, why DropReason, code ReasonCod
 
 // onPublish takes a message.
 func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
-	c.ev = Event{Kind: EventMessage}
+	c.ev = Event{}
+	c.ev.Kind = EventMessage
 	p := &c.ev.Message
 	if err := p.Decode(f, d); err != nil {
 		return dst, err
@@ -393,7 +394,7 @@ func (c *Client) receive(dst []byte, p *Publish) ([]byte, rule) {
 		}
 		return dst, ruleNone
 	}
-	if c.conn.unacked >= c.receiveMaximum() {
+	if int(c.conn.unacked) >= c.receiveMaximum() {
 		return dst, ruleReceiveMaximum
 	}
 	if at != 0 {

@@ -100,9 +100,10 @@ type reasonRow struct {
 	in   senders
 }
 
-// reasonTable is indexed by code; rows without a name do not exist. 0x8C in a
-// server's DISCONNECT and 0x9B in a client's are decisions of this package,
-// where the specification's tables disagree with its text.
+// reasonTable is indexed by code; rows without a name do not exist. 0x8C in
+// DISCONNECT, which one table of the specification lists and another does not,
+// and 0x9B in a client's, which the text asks for and the table denies, are
+// decisions of this package.
 var reasonTable = [0xA3]reasonRow{
 	0x00: {"Success", inConnAck | inPubAck | inPubRec | inPubRel | inPubComp | inSubAck | inUnsubAck | inDisconnect | inAuthS},
 	0x01: {"Granted QoS 1", inSubAck},
@@ -124,7 +125,7 @@ var reasonTable = [0xA3]reasonRow{
 	0x89: {"Server busy", inConnAck | inDisconnectS},
 	0x8A: {"Banned", inConnAck},
 	0x8B: {"Server shutting down", inDisconnectS},
-	0x8C: {"Bad authentication method", inConnAck | inDisconnectS},
+	0x8C: {"Bad authentication method", inConnAck | inDisconnect},
 	0x8D: {"Keep Alive timeout", inDisconnectS},
 	0x8E: {"Session taken over", inDisconnectS},
 	0x8F: {"Topic Filter invalid", inSubscribeAck | inDisconnectS},

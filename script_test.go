@@ -487,10 +487,10 @@ func (st *stage) read(in []byte) error {
 				st.errs = nil
 				return nil
 			}
-			if taken == 0 {
+			st.in = st.in[taken:]
+			if taken == 0 || st.hand && len(st.in) == 0 {
 				break
 			}
-			st.in = st.in[taken:]
 		}
 	}
 	return nil
@@ -635,6 +635,7 @@ var scriptCalls = map[string]func(*stage, *fields) error{
 	},
 	"subscribe": func(st *stage, f *fields) error {
 		var p Subscribe
+		tag := uint64(f.num("tag"))
 		list, err := parseSubscriptions(f)
 		if err == nil {
 			p.Subscriptions = list
@@ -644,13 +645,13 @@ var scriptCalls = map[string]func(*stage, *fields) error{
 			st.errs = append(st.errs, errorText(err))
 			return nil
 		}
-		tag := uint64(f.num("tag"))
 		err = st.request(tag, func(dst []byte) ([]byte, error) { return st.c.Subscribe(dst, st.now, &p, tag) })
 		scribble(p.Subscriptions.list.wire, p.Props.wire)
 		return err
 	},
 	"unsubscribe": func(st *stage, f *fields) error {
 		var p Unsubscribe
+		tag := uint64(f.num("tag"))
 		list, err := parseFilters(f)
 		if err == nil {
 			p.Filters = list
@@ -660,7 +661,6 @@ var scriptCalls = map[string]func(*stage, *fields) error{
 			st.errs = append(st.errs, errorText(err))
 			return nil
 		}
-		tag := uint64(f.num("tag"))
 		err = st.request(tag, func(dst []byte) ([]byte, error) { return st.c.Unsubscribe(dst, st.now, &p, tag) })
 		scribble(p.Filters.list.wire, p.Props.wire)
 		return err
@@ -726,7 +726,8 @@ var scriptOptions = map[string]Options{
 // newClient makes a client on the session of the last one, if there is one.
 // What the line does not mention stays as it was configured.
 func (st *stage) newClient(f *fields) error {
-	cfg := &st.cfg
+	next := st.cfg
+	cfg := &next
 	p := Connect{ClientID: cfg.ClientID, CleanStart: cfg.CleanStart, KeepAlive: cfg.KeepAlive,
 		Username: cfg.Username, Password: cfg.Password, Props: cfg.Props}
 	if err := parseConnect(f, &p); err != nil {
@@ -778,7 +779,7 @@ func (st *stage) newClient(f *fields) error {
 		st.errs = append(st.errs, errorText(err))
 		return nil
 	}
-	st.c, st.s, st.closed, st.in = c, c.Session(), false, nil
+	st.cfg, st.c, st.s, st.closed, st.in = next, c, c.Session(), false, nil
 	return nil
 }
 
@@ -905,7 +906,7 @@ func checkClient(c *Client) error {
 	if n != c.s.inbox.len() {
 		return fmt.Errorf("%d received identifiers, and %d counted", n, c.s.inbox.len())
 	}
-	if c.state == StateConnected && (charged != c.conn.inflight || fresh != c.conn.unacked) {
+	if c.state == StateConnected && (charged != int(c.conn.inflight) || fresh != int(c.conn.unacked)) {
 		return fmt.Errorf("under way: %d out and %d in, and %d and %d counted", charged, fresh, c.conn.inflight, c.conn.unacked)
 	}
 	if c.state == StateConnected && fresh > c.receiveMaximum() {

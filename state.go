@@ -39,83 +39,6 @@ const (
 	ErrExpiry       Misuse = "mqttcore: a session expiry of 0 cannot be raised by DISCONNECT"
 )
 
-// Config is how a client connects and behaves. It is a value; the client keeps
-// its slices, which must not be changed.
-type Config struct {
-	Version    Version // 0: 5.0
-	ClientID   []byte  // empty: in 5.0 the server assigns one, in 3.1.1 only with CleanStart
-	CleanStart bool    // Clean Session in 3.x
-	KeepAlive  uint16  // seconds; 0: off. In 5.0 the server's value wins.
-	Username   []byte  // nil: absent
-	Password   []byte  // nil: absent
-	Will       *Will   // nil: absent
-	// Props are the properties of CONNECT: Session Expiry Interval, Receive
-	// Maximum, Maximum Packet Size, Topic Alias Maximum and so on are
-	// announced by them, and obeyed.
-	Props   Properties
-	Options Options
-
-	// ConnectTimeout is how long CONNECT may stay unanswered; 0: 30 s, less
-	// than 0: for ever.
-	ConnectTimeout time.Duration
-	// PingTimeout is how long the server may be silent after a PINGREQ; 0: 10 s,
-	// less than 0: for ever.
-	PingTimeout time.Duration
-	// ManualPing: EventKeepAliveDue comes where a PINGREQ would be sent.
-	ManualPing bool
-
-	// MaxPacketSize is the size in bytes of the largest packet that is taken
-	// from the server, besides what Props announces; 0: the protocol's.
-	MaxPacketSize uint32
-	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
-	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
-	// bounds them as well.
-	MaxIncoming int
-	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
-	// server's Receive Maximum lowers it.
-	MaxInflight uint16
-	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
-	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
-	MaxQueued, MaxQueuedBytes int
-	// DropQueued: messages that were never sent are dropped with the session,
-	// too. They are kept otherwise.
-	DropQueued bool
-	// ManualAck: messages of QoS 1 and 2 are acknowledged by Ack, with the token
-	// of their event.
-	ManualAck bool
-	// Journal: NextOp tells each change to the session.
-	Journal bool
-	// Burst is about how many bytes of publishes one call appends; 0: 64 KiB.
-	Burst int
-}
-
-// Limits is what holds on a connection: the server's values, or the defaults
-// of the specification. It is valid after a refusal, too.
-type Limits struct {
-	Present                  PropertyMask // which the server sent
-	ReceiveMaximum           uint16       // QoS 1 and 2 messages under way; with Config.MaxInflight
-	MaximumQoS               QoS
-	RetainAvailable          bool
-	WildcardAvailable        bool
-	SubscriptionIDsAvailable bool
-	SharedAvailable          bool
-	MaximumPacketSize        uint32 // in bytes, 0: no limit
-	TopicAliasMaximum        uint16
-	KeepAlive                uint16 // seconds, 0: off
-	SessionExpiry            uint32 // seconds
-}
-
-// Stats counts since the client was made.
-type Stats struct {
-	BytesIn, BytesOut       uint64
-	PacketsIn               uint64
-	Connects                uint64 // CONNECTs sent
-	Repeats                 uint64 // QoS 2 messages that came again and were not delivered
-	Resent                  uint64 // PUBLISH and PUBREL sent again after a reconnect
-	UnknownAcks             uint64 // acknowledgements whose identifier was not in use
-	PingsSent, PongsUnasked uint64
-}
-
 // Client is the protocol engine of one MQTT client, without input, output,
 // clock or goroutine: see the package documentation for the loop around it. It
 // is used by one goroutine at a time.
@@ -146,16 +69,16 @@ type Client struct {
 // connection is the state that must not survive a connection.
 type connection struct {
 	resume   [2]uint32 // next to be sent again: of the released, of the sent
-	inflight int       // exchanges that count for the server's receive maximum
-	unacked  int       // incoming ones that count for ours
+	inflight int32     // exchanges that count for the server's receive maximum
+	unacked  int32     // incoming ones that count for ours
 	seen     int       // bytes of an incomplete packet
 	aliases  [][]byte  // inbound: topics by alias
 	auth     authState
+	pings    int32 // PINGREQs not answered
 
 	started  int64 // time of CONNECT
 	lastSent int64
 	lastRecv int64
-	pings    int   // PINGREQs not answered
 	pinged   int64 // time of the oldest of them
 	lastPing int64 // time of the last of them
 	told     int64 // time of the last EventKeepAliveDue
@@ -171,15 +94,6 @@ const (
 	hasPacket
 	hasKeepAliveDue
 	hasClosed
-)
-
-const (
-	never                 = 1<<63 - 1
-	defaultConnectTimeout = 30 * time.Second
-	defaultPingTimeout    = 10 * time.Second
-	defaultMaxQueued      = 1000
-	defaultMaxQueuedBytes = 1 << 20
-	defaultBurst          = 64 << 10
 )
 
 // NewClient makes a client for a session, or for a new one when s is nil. It
@@ -231,13 +145,6 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	c.tokensLost()
 	c.expireQueued()
 	return c, nil
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 func (c *Client) dialect(from Role) Dialect {
@@ -306,46 +213,6 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 	c.lim = c.limits(Properties{})
 	c.stats.Connects++
 	return c.end(out, len(dst)), nil
-}
-
-// limits are the values in force when the server sends props.
-func (c *Client) limits(props Properties) Limits {
-	l := Limits{
-		ReceiveMaximum: 0xFFFF, MaximumQoS: QoS2, RetainAvailable: true, WildcardAvailable: true,
-		SubscriptionIDsAvailable: true, SharedAvailable: true, KeepAlive: c.cfg.KeepAlive,
-	}
-	if c.cfg.Version == V5 {
-		l.SessionExpiry, _ = c.cfg.Props.SessionExpiry()
-	} else if !c.cfg.CleanStart {
-		l.SessionExpiry = 0xFFFFFFFF
-	}
-	for p := range props.All() {
-		l.Present |= p.ID.Mask()
-		switch p.ID {
-		case PropReceiveMaximum:
-			l.ReceiveMaximum = uint16(p.Num)
-		case PropMaximumQoS:
-			l.MaximumQoS = QoS(p.Num)
-		case PropRetainAvailable:
-			l.RetainAvailable = p.Num == 1
-		case PropWildcardAvailable:
-			l.WildcardAvailable = p.Num == 1
-		case PropSubscriptionIDsAvailable:
-			l.SubscriptionIDsAvailable = p.Num == 1
-		case PropSharedAvailable:
-			l.SharedAvailable = p.Num == 1
-		case PropMaximumPacketSize:
-			l.MaximumPacketSize = p.Num
-		case PropTopicAliasMaximum:
-			l.TopicAliasMaximum = uint16(p.Num)
-		case PropServerKeepAlive:
-			l.KeepAlive = uint16(p.Num)
-		case PropSessionExpiry:
-			l.SessionExpiry = p.Num
-		}
-	}
-	l.ReceiveMaximum = min(l.ReceiveMaximum, c.cfg.MaxInflight)
-	return l
 }
 
 // Receive takes at most one packet from the start of in, the bytes received
@@ -637,120 +504,6 @@ func (c *Client) end(dst []byte, before int) []byte {
 	return dst
 }
 
-// Ping sends a PINGREQ. With Config.ManualPing the caller does so at least
-// once in the keep alive interval when it sends nothing else; else it may do
-// so at any time. It fails with ErrNotConnected.
-func (c *Client) Ping(dst []byte, now time.Time) ([]byte, error) {
-	if c.state != StateConnected {
-		return dst, ErrNotConnected
-	}
-	c.clock(now)
-	return c.end(c.ping(dst), len(dst)), nil
-}
-
-func (c *Client) ping(dst []byte) []byte {
-	if c.conn.pings == 0 {
-		c.conn.pinged = c.now
-	}
-	c.conn.pings++
-	c.conn.lastPing = c.now
-	c.stats.PingsSent++
-	return append(dst, byte(TypePingReq)<<4, 0)
-}
-
-func (c *Client) onPingResp(f Frame, d Dialect) error {
-	var p Ping
-	if err := p.Decode(f, d); err != nil {
-		return err
-	}
-	if c.conn.pings == 0 {
-		c.stats.PongsUnasked++
-		return nil
-	}
-	c.ev = Event{Kind: EventPong, RTT: time.Duration(c.now - c.conn.pinged)}
-	c.has |= hasPacket
-	c.conn.pings--
-	c.conn.pinged = c.conn.lastPing
-	return nil
-}
-
-// pingDue is when a PINGREQ is due: when nothing was sent for the keep alive
-// interval (MQTT-3.1.2-20), or nothing received, so that a dead link is found
-// while publishing at QoS 0.
-func (c *Client) pingDue() int64 {
-	k := int64(c.lim.KeepAlive) * int64(time.Second)
-	if k == 0 {
-		return never
-	}
-	due := c.conn.lastSent
-	if c.conn.pings == 0 {
-		due = min(due, c.conn.lastRecv)
-	}
-	if c.cfg.ManualPing {
-		due = max(due, c.conn.told)
-	}
-	return due + k
-}
-
-// pongDue is when a silent server is given up. What arrives while the answer
-// is awaited shows that it lives.
-func (c *Client) pongDue() int64 {
-	if c.conn.pings == 0 || c.cfg.PingTimeout < 0 {
-		return never
-	}
-	return max(c.conn.pinged, c.conn.lastRecv) + int64(c.cfg.PingTimeout)
-}
-
-// Deadline is when Tick is to be called at the latest; zero: no need to. It
-// fits net.Conn.SetReadDeadline as it is.
-func (c *Client) Deadline() time.Time {
-	t := int64(never)
-	switch c.state {
-	case StateConnecting:
-		if c.cfg.ConnectTimeout > 0 {
-			t = c.conn.started + int64(c.cfg.ConnectTimeout)
-		}
-	case StateConnected:
-		t = min(c.pingDue(), c.pongDue())
-	}
-	if c.expires != 0 {
-		t = min(t, c.expires)
-	}
-	if t == never {
-		return time.Time{}
-	}
-	return c.base.Add(time.Duration(t - c.origin))
-}
-
-// Tick does what is due by now: it pings, gives up a server that does not
-// answer, and drops queued messages that have expired. It is harmless at any
-// time.
-func (c *Client) Tick(dst []byte, now time.Time) []byte {
-	c.clock(now)
-	before := len(dst)
-	switch c.state {
-	case StateConnecting:
-		if t := c.cfg.ConnectTimeout; t > 0 && c.now >= c.conn.started+int64(t) {
-			c.close(CauseConnectTimeout, 0, nil)
-		}
-	case StateConnected:
-		if c.now >= c.pongDue() {
-			c.close(CauseKeepAliveTimeout, 0, nil)
-		} else if c.now >= c.pingDue() {
-			if c.cfg.ManualPing {
-				c.conn.told = c.now
-				c.has |= hasKeepAliveDue
-			} else {
-				dst = c.ping(dst)
-			}
-		}
-	}
-	if c.expires != 0 && c.now >= c.expires {
-		c.expireQueued()
-	}
-	return c.end(dst, before)
-}
-
 // NextOp moves the next change to the session to *op, or returns false when
 // there is none, or when Config.Journal is not set. The texts of *op hold until
 // another method is called. While over 4,096 ops wait, calls fail with
@@ -777,7 +530,8 @@ func (c *Client) Next(ev *Event) bool {
 		*ev = c.ev
 	case done != 0:
 		r := &c.s.out.slab[done]
-		*ev = Event{Kind: r.fate(), Tag: r.tag, Why: r.why, Code: r.code}
+		*ev = Event{}
+		ev.Kind, ev.Tag, ev.Why, ev.Code = r.fate(), r.tag, r.why, r.code
 		if done == c.acked {
 			c.acked = 0
 			ev.Props, ev.Codes = c.ev.Props, c.ev.Codes

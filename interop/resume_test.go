@@ -5,6 +5,7 @@ package interop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,9 +30,17 @@ type stage struct {
 	resent []mqttcore.PacketType
 	// copies is how many copies of the message arrive, by the end.
 	copies int
-	// not is the broker, with its version, that gets it wrong.
-	not string
+	// not names brokers, with the version spoken, that get it wrong, and how.
+	not map[string]string
 }
+
+// refusesDup: see "PUBREL" in README.md.
+const refusesDup = "mochi hangs up on a PUBREL with DUP, which 3.1 has on one that is sent again"
+
+// refusesRepeats reports whether the broker answers a QoS 2 PUBLISH that comes
+// again with PUBREC 0x91, packet identifier in use, which ends the exchange as
+// refused although the message was delivered.
+func refusesRepeats(h host, v mqttcore.Version) bool { return h.kind == mochi && v == v5 }
 
 func lose(from mqttcore.Role, t mqttcore.PacketType) func() faults {
 	return func() faults { return at(cut, from, t, 0) }
@@ -46,11 +55,14 @@ var outgoing = []stage{
 	{name: "before PUBLISH", qos: 2, fault: lose(fromClient, mqttcore.TypePublish),
 		resent: types(mqttcore.TypePublish, mqttcore.TypePubRel), copies: 1},
 	{name: "after PUBLISH, before PUBREC", qos: 2, fault: lose(fromServer, mqttcore.TypePubRec),
-		resent: types(mqttcore.TypePublish, mqttcore.TypePubRel), copies: 1},
+		resent: types(mqttcore.TypePublish, mqttcore.TypePubRel), copies: 1,
+		not: map[string]string{"mochi 3.1": refusesDup, "mochi 5.0": "mochi answers the repeat with PUBREC 0x91"}},
 	{name: "after PUBREC, before PUBREL", qos: 2, fault: lose(fromClient, mqttcore.TypePubRel),
-		resent: types(mqttcore.TypePubRel), copies: 1},
+		resent: types(mqttcore.TypePubRel), copies: 1,
+		not: map[string]string{"mochi 3.1": refusesDup}},
 	{name: "after PUBREL, before PUBCOMP", qos: 2, fault: lose(fromServer, mqttcore.TypePubComp),
-		resent: types(mqttcore.TypePubRel), copies: 1},
+		resent: types(mqttcore.TypePubRel), copies: 1,
+		not: map[string]string{"mochi 3.1": refusesDup}},
 }
 
 func types(ts ...mqttcore.PacketType) []mqttcore.PacketType { return ts }
@@ -60,8 +72,8 @@ func TestResumeOutgoing(t *testing.T) {
 	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
 		for _, s := range outgoing {
 			t.Run(fmt.Sprintf("QoS %d, %s", s.qos, s.name), func(t *testing.T) {
-				if s.not == h.kind+" "+versionName(v) {
-					t.Skip("see README.md")
+				if why, ok := s.not[h.kind+" "+versionName(v)]; ok {
+					t.Skip(why)
 				}
 				topic := newTopic()
 				to, p := newPeer(t, h, clean(v)), newPeer(t, h, lasting(t, v))
@@ -79,7 +91,8 @@ func TestResumeOutgoing(t *testing.T) {
 				if ev := p.wait(mqttcore.EventPublished); ev.Tag != tag {
 					t.Errorf("%v; want tag %d", &ev, tag)
 				}
-				if d := cmp.Diff(s.resent, sent); d != "" {
+				// Mochi sends the PUBREC of its own accord, too, and gets as many PUBRELs.
+				if d := cmp.Diff(s.resent, slices.Compact(sent)); d != "" {
 					t.Errorf("sent after the cut (-want +got)\n%s", d)
 				}
 				p.settle()
@@ -116,8 +129,8 @@ func TestResumeIncoming(t *testing.T) {
 	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
 		for _, s := range incoming {
 			t.Run(fmt.Sprintf("QoS %d, %s", s.qos, s.name), func(t *testing.T) {
-				if s.not == h.kind+" "+versionName(v) {
-					t.Skip("see README.md")
+				if why, ok := s.not[h.kind+" "+versionName(v)]; ok {
+					t.Skip(why)
 				}
 				topic := newTopic()
 				p, from := newPeer(t, h, lasting(t, v)), newPeer(t, h, clean(v))
@@ -185,6 +198,9 @@ func unsettled(t *testing.T, p *peer) {
 func TestCutAtEveryByte(t *testing.T) {
 	t.Parallel()
 	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
+		if h.kind == mochi && v == v31 {
+			t.Skip(refusesDup)
+		}
 		cuts := []struct {
 			name string
 			at   func(n int) faults
@@ -221,7 +237,7 @@ func cutOnce(t *testing.T, h host, v mqttcore.Version, f faults) bool {
 	p.faults = f
 	p.open()
 	tag := p.send(message(topic, mqttcore.QoS2, "once"))
-	messages, published, pongs := 0, 0, 0
+	messages, published, refused, pongs := 0, 0, 0, 0
 	count := func() {
 		for _, ev := range p.events {
 			switch {
@@ -229,6 +245,8 @@ func cutOnce(t *testing.T, h host, v mqttcore.Version, f faults) bool {
 				messages++
 			case ev.Kind == mqttcore.EventPublished && ev.Tag == tag:
 				published++
+			case ev.Kind == mqttcore.EventDropped && ev.Tag == tag && refusesRepeats(h, v) && ev.Code == mqttcore.ReasonPacketIdentifierInUse:
+				refused++
 			case ev.Kind == mqttcore.EventDropped:
 				t.Errorf("%+v: %v", f, &ev)
 			case ev.Kind == mqttcore.EventPong:
@@ -239,9 +257,10 @@ func cutOnce(t *testing.T, h host, v mqttcore.Version, f faults) bool {
 	}
 	// finish runs the loop until both handshakes are over, or the connection.
 	finish := func() {
-		pinged := pongs + 1
-		for end := nowPlus(3000); time.Now().Before(end) && p.c.State() != mqttcore.StateDisconnected && pongs < pinged; count() {
-			if messages > 0 && published > 0 && p.c.State() == mqttcore.StateConnected && p.c.Stats().PingsSent < uint64(pinged) {
+		pinged, want := false, pongs+1
+		for end := nowPlus(5000); time.Now().Before(end) && p.c.State() != mqttcore.StateDisconnected && pongs < want; count() {
+			if !pinged && messages > 0 && published+refused > 0 {
+				pinged = true
 				p.do(p.c.Ping(p.out, p.now()))
 			}
 			p.turn(nowPlus(20))
@@ -255,8 +274,8 @@ func cutOnce(t *testing.T, h host, v mqttcore.Version, f faults) bool {
 		p.connect()
 		finish()
 	}
-	if messages != 1 || published != 1 {
-		t.Errorf("%+v: %d messages, published %d times; want 1, 1", f, messages, published)
+	if messages != 1 || published+refused != 1 {
+		t.Errorf("%+v: %d messages, published %d times; want 1, 1", f, messages, published+refused)
 	}
 	p.disconnect(nil)
 	return cut

@@ -1,0 +1,138 @@
+// This file holds what a client is told before it connects, Config, and what
+// the server lets it do, Limits. It decides nothing.
+
+package mqttcore
+
+import "time"
+
+// Config is how a client connects and behaves. It is a value; the client keeps
+// its slices, which must not be changed.
+type Config struct {
+	Version    Version // 0: 5.0
+	ClientID   []byte  // empty: in 5.0 the server assigns one, in 3.1.1 only with CleanStart
+	CleanStart bool    // Clean Session in 3.x
+	KeepAlive  uint16  // seconds; 0: off. In 5.0 the server's value wins.
+	Username   []byte  // nil: absent
+	Password   []byte  // nil: absent
+	Will       *Will   // nil: absent
+	// Props are the properties of CONNECT: Session Expiry Interval, Receive
+	// Maximum, Maximum Packet Size, Topic Alias Maximum and so on are
+	// announced by them, and obeyed.
+	Props   Properties
+	Options Options
+
+	// ConnectTimeout is how long CONNECT may stay unanswered; 0: 30 s, less
+	// than 0: for ever.
+	ConnectTimeout time.Duration
+	// PingTimeout is how long the server may be silent after a PINGREQ; 0: 10 s,
+	// less than 0: for ever.
+	PingTimeout time.Duration
+	// ManualPing: EventKeepAliveDue comes where a PINGREQ would be sent.
+	ManualPing bool
+
+	// MaxPacketSize is the size in bytes of the largest packet that is taken
+	// from the server, besides what Props announces; 0: the protocol's.
+	MaxPacketSize uint32
+	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
+	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
+	// bounds them as well.
+	MaxIncoming int
+	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
+	// server's Receive Maximum lowers it.
+	MaxInflight uint16
+	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
+	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
+	MaxQueued, MaxQueuedBytes int
+	// DropQueued: messages that were never sent are dropped with the session,
+	// too. They are kept otherwise.
+	DropQueued bool
+	// ManualAck: messages of QoS 1 and 2 are acknowledged by Ack, with the token
+	// of their event.
+	ManualAck bool
+	// Journal: NextOp tells each change to the session.
+	Journal bool
+	// Burst is about how many bytes of publishes one call appends; 0: 64 KiB.
+	Burst int
+}
+
+// Limits is what holds on a connection: the server's values, or the defaults
+// of the specification. It is valid after a refusal, too.
+type Limits struct {
+	Present                  PropertyMask // which the server sent
+	ReceiveMaximum           uint16       // QoS 1 and 2 messages under way; with Config.MaxInflight
+	MaximumQoS               QoS
+	RetainAvailable          bool
+	WildcardAvailable        bool
+	SubscriptionIDsAvailable bool
+	SharedAvailable          bool
+	MaximumPacketSize        uint32 // in bytes, 0: no limit
+	TopicAliasMaximum        uint16
+	KeepAlive                uint16 // seconds, 0: off
+	SessionExpiry            uint32 // seconds
+}
+
+// Stats counts since the client was made.
+type Stats struct {
+	BytesIn, BytesOut       uint64
+	PacketsIn               uint64
+	Connects                uint64 // CONNECTs sent
+	Repeats                 uint64 // QoS 2 messages that came again and were not delivered
+	Resent                  uint64 // PUBLISH and PUBREL sent again after a reconnect
+	UnknownAcks             uint64 // acknowledgements whose identifier was not in use
+	PingsSent, PongsUnasked uint64
+}
+
+const (
+	defaultConnectTimeout = 30 * time.Second
+	defaultPingTimeout    = 10 * time.Second
+	defaultMaxQueued      = 1000
+	defaultMaxQueuedBytes = 1 << 20
+	defaultBurst          = 64 << 10
+)
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// limits are the values in force when the server sends props.
+func (c *Client) limits(props Properties) Limits {
+	l := Limits{
+		ReceiveMaximum: 0xFFFF, MaximumQoS: QoS2, RetainAvailable: true, WildcardAvailable: true,
+		SubscriptionIDsAvailable: true, SharedAvailable: true, KeepAlive: c.cfg.KeepAlive,
+	}
+	if c.cfg.Version == V5 {
+		l.SessionExpiry, _ = c.cfg.Props.SessionExpiry()
+	} else if !c.cfg.CleanStart {
+		l.SessionExpiry = 0xFFFFFFFF
+	}
+	for p := range props.All() {
+		l.Present |= p.ID.Mask()
+		switch p.ID {
+		case PropReceiveMaximum:
+			l.ReceiveMaximum = uint16(p.Num)
+		case PropMaximumQoS:
+			l.MaximumQoS = QoS(p.Num)
+		case PropRetainAvailable:
+			l.RetainAvailable = p.Num == 1
+		case PropWildcardAvailable:
+			l.WildcardAvailable = p.Num == 1
+		case PropSubscriptionIDsAvailable:
+			l.SubscriptionIDsAvailable = p.Num == 1
+		case PropSharedAvailable:
+			l.SharedAvailable = p.Num == 1
+		case PropMaximumPacketSize:
+			l.MaximumPacketSize = p.Num
+		case PropTopicAliasMaximum:
+			l.TopicAliasMaximum = uint16(p.Num)
+		case PropServerKeepAlive:
+			l.KeepAlive = uint16(p.Num)
+		case PropSessionExpiry:
+			l.SessionExpiry = p.Num
+		}
+	}
+	l.ReceiveMaximum = min(l.ReceiveMaximum, c.cfg.MaxInflight)
+	return l
+}
