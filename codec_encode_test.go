@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// props makes a list that must be legal.
+// propsOf makes a list that must be legal.
 func propsOf(ps ...Property) Properties {
 	p, err := NewProperties(ps...)
 	if err != nil {
@@ -64,10 +64,6 @@ func illegalPackets() []illegalPacket {
 	id := []byte("id")
 	will := func(w Will) *Connect { return &Connect{ClientID: id, Will: w} }
 	shared, _ := NewSubscriptions(Subscription{Filter: []byte("$share//a")})
-	var many Properties
-	for len(many.wire) < 1<<20 {
-		_ = many.Add(UserProperty(text65535, text65535))
-	}
 	both := "both"
 	return []illegalPacket{
 		{"client identifier of 65,536 bytes", &Connect{ClientID: text65536}, "all", "client", "81 3.1:§2.5 3.1.1:§1.5.3 5.0:§1.5.4"},
@@ -206,6 +202,16 @@ func mustVerdict(t *testing.T, words []string) *verdict {
 	return &v.verdict
 }
 
+// badVersions are the versions that do not exist.
+func badVersions() (all []Version) {
+	for v := range 256 {
+		if v < 3 || v > 5 {
+			all = append(all, Version(v))
+		}
+	}
+	return all
+}
+
 // TestEncodeMisuse: a version that does not exist and a struct without a type
 // are the caller's mistakes, in every packet and both ways.
 func TestEncodeMisuse(t *testing.T) {
@@ -216,7 +222,7 @@ func TestEncodeMisuse(t *testing.T) {
 		&Disconnect{}, &Auth{Code: 0x18, Props: propsOf(AuthMethod("m"))},
 	}
 	for _, p := range packets {
-		for _, version := range []Version{0, 1, 2, 6, 7, 131, 255} {
+		for _, version := range badVersions() {
 			d := Dialect{Version: version}
 			if out, err := p.AppendTo([]byte("dst"), d); !errors.Is(err, ErrVersion) || string(out) != "dst" {
 				t.Errorf("%T of version %d: %q, %v", p, version, out, err)
@@ -237,7 +243,7 @@ func TestEncodeMisuse(t *testing.T) {
 			t.Errorf("%T takes %v: %v", p, other, err)
 		}
 	}
-	for _, version := range []Version{0, 2, 6, 255} {
+	for _, version := range badVersions() {
 		d := Dialect{Version: version}
 		if _, n, err := ConsumeFrame([]byte{0xC0, 0}, d, 0); n != 0 || !errors.Is(err, ErrVersion) {
 			t.Errorf("version %d: %d, %v", version, n, err)
@@ -298,6 +304,29 @@ func TestCodecRules(t *testing.T) {
 			if (statement != "" || property) && !hit[Rule(version)<<8|Rule(r)] {
 				t.Errorf("nothing breaks %v %s: %s", version, statement, row.text)
 			}
+		}
+	}
+}
+
+// TestEncodeLargest: a remaining length of 268,435,455 is written, and one more
+// is not.
+func TestEncodeLargest(t *testing.T) {
+	d := Dialect{Version: V311, From: FromClient}
+	p := &Publish{Topic: []byte("a"), Payload: tooBig[:maxRemaining-3]}
+	if b, err := p.AppendHeader(nil, d); err != nil || string(b) != "\x30\xff\xff\xff\x7f\x00\x01a" || p.Size(d) != MaxPacketSize {
+		t.Errorf("the largest: %x, %v, %d bytes", b, err, p.Size(d))
+	}
+	p.Payload = tooBig[:maxRemaining-2]
+	if _, err := p.AppendHeader(nil, d); ruleOf(err) != ruleRemainingLength {
+		t.Errorf("one more: %v", err)
+	}
+	for _, pt := range []PacketType{TypeConnect, TypeSubscribe, TypeUnsubscribe} {
+		flags := firstFlags(pt)
+		if err := refuse(pt, flags, d, ruleNone, maxRemaining); err != nil {
+			t.Errorf("%v: the largest: %v", pt, err)
+		}
+		if err := refuse(pt, flags, d, ruleNone, maxRemaining+1); ruleOf(err) != ruleRemainingLength {
+			t.Errorf("%v: one more: %v", pt, err)
 		}
 	}
 }

@@ -222,6 +222,9 @@ func TestConnectVersion(t *testing.T) {
 		{"\x00\x04MQTT\x04", V311, 0},
 		{"\x00\x04MQTT\x05", V5, 0},
 		{"\x00\x04MQTT\x05 and what follows", V5, 0},
+		{"\x00\x04MQTT\x84", V311, 0}, // a bridge
+		{"\x00\x06MQIsdp\x83", V31, 0},
+		{"\x00\x04MQTT\x83", 0, ReasonUnsupportedProtocolVersion},
 		{"\x00\x04MQTT\x03", 0, ReasonUnsupportedProtocolVersion},
 		{"\x00\x04MQTT\x06", 0, ReasonUnsupportedProtocolVersion},
 		{"\x00\x06MQIsdp\x04", 0, ReasonUnsupportedProtocolVersion},
@@ -235,6 +238,11 @@ func TestConnectVersion(t *testing.T) {
 		v, err := ConnectVersion(Frame{Type: TypeConnect, Body: []byte(test.body)})
 		if v != test.v || (err == nil) != (test.code == 0) || err != nil && !errors.Is(err, &Error{Code: test.code}) {
 			t.Errorf("%q: %v, %v", test.body, v, err)
+		}
+	}
+	for body, want := range map[string]rule{"\x00\x04MQTT\x06": ruleProtocolLevel, "\x00\x04MQTx\x05": ruleProtocolName} {
+		if _, err := ConnectVersion(Frame{Type: TypeConnect, Body: []byte(body)}); ruleOf(err) != want {
+			t.Errorf("%q: %v", body, err)
 		}
 	}
 	if _, err := ConnectVersion(Frame{Type: TypePublish}); !errors.Is(err, ErrPacketType) {
@@ -476,7 +484,8 @@ func TestSubscriptions(t *testing.T) {
 	}
 	bad := []Subscription{
 		{Filter: []byte("")}, {Filter: []byte("a#")}, {Filter: text65536}, {Filter: []byte{0xFF}},
-		{Filter: []byte("a"), QoS: 3}, {Filter: []byte("a"), RetainHandling: 3}, {Filter: []byte("$share/g/a"), NoLocal: true},
+		{Filter: []byte("a"), QoS: 3}, {Filter: []byte("a"), RetainHandling: 3},
+		{Filter: []byte("a"), QoS: 4}, {Filter: []byte("a"), RetainHandling: 4}, {Filter: []byte("a"), QoS: 0x80}, {Filter: []byte("$share/g/a"), NoLocal: true},
 	}
 	before := l
 	for _, s := range bad {

@@ -192,7 +192,9 @@ func Decode(f Frame, d Dialect) (Packet, error) {
 
 // ConnectVersion tells the version of a CONNECT frame by its protocol name and
 // level, for servers, who do not know it before. The error of a name and level
-// that no version has is an *Error with ReasonUnsupportedProtocolVersion.
+// that no version has is an *Error with ReasonUnsupportedProtocolVersion. The
+// mark of a bridge in the level (see [AllowBridgeLevel]) is passed over here: it
+// is for Decode to take or to refuse.
 func ConnectVersion(f Frame) (Version, error) {
 	if f.Type != TypeConnect {
 		return 0, ErrPacketType
@@ -202,7 +204,7 @@ func ConnectVersion(f Frame) (Version, error) {
 	if n == 0 || n == len(f.Body) {
 		return 0, failAt(f, d, ruleTruncated, 0)
 	}
-	switch level := Version(f.Body[n]); {
+	switch level := Version(f.Body[n] &^ bridgeLevel); {
 	case string(name) == "MQTT" && (level == V311 || level == V5):
 		return level, nil
 	case string(name) == "MQIsdp" && level == V31:
@@ -229,6 +231,8 @@ const (
 	connectWillKeep = 0x20
 	connectPassword = 0x40
 	connectUsername = 0x80
+
+	bridgeLevel = 0x80 // in the protocol level, not the flags
 )
 
 // Decode decodes a CONNECT of the dialect's version. A client identifier that
@@ -250,7 +254,7 @@ func (p *Connect) Decode(f Frame, d Dialect) error {
 	}
 	level := b[i]
 	if d.Options&AllowBridgeLevel != 0 {
-		level &^= 0x80
+		level &^= bridgeLevel
 	}
 	if Version(level) != d.Version {
 		return failAt(f, d, ruleProtocolLevel, i)

@@ -25,7 +25,6 @@ type model struct {
 // wire is what was seen of one connection.
 type wire struct {
 	begun, accepted, over bool            // CONNECT was seen, CONNACK, DISCONNECT
-	closed                bool            // EventClosed was seen
 	flight                map[uint16]bool // PUBLISH sent and not settled
 	limits                Limits
 }
@@ -199,8 +198,47 @@ func (d *driver) settle() {
 }
 
 func (d *driver) drain() {
+	d.t.Helper()
 	for d.next1() {
 	}
+	var op, op2 Op
+	for d.a.c.NextOp(&op) {
+		if !d.b.c.NextOp(&op2) || !reflect.DeepEqual(op, op2) {
+			d.t.Fatalf("two clients, two ops: %+v and %+v", op, op2)
+		}
+		b, _ := op.AppendBinary(nil)
+		if n, err := d.fold.Replay(b); n != len(b) || err != nil {
+			d.t.Fatalf("%+v does not apply: %v", op, err)
+		}
+	}
+	if d.b.c.NextOp(&op2) {
+		d.t.Fatalf("one client has no op, the other %+v", op2)
+	}
+	if d.cfg().Journal {
+		live, _ := d.a.s.AppendBinary(nil)
+		if fold, _ := d.fold.AppendBinary(nil); !bytes.Equal(live, fold) {
+			d.t.Fatalf("the session is not what its ops make\n%x\n%x", live, fold)
+		}
+	}
+}
+
+// restored updates the model by what a crash has lost: requests, and messages
+// that the application has not acknowledged.
+func (d *driver) restored() {
+	for tag, x := range d.model.tags {
+		if x.kind != EventPublished {
+			delete(d.model.tags, tag)
+		}
+	}
+	kept := map[uint16]bool{}
+	for _, id := range d.a.s.inbox.takenIDs() {
+		kept[id] = true
+	}
+	if !d.cfgs[0].ManualAck && !d.cfgs[1].ManualAck && !reflect.DeepEqual(d.model.rx, kept) {
+		d.t.Fatalf("received identifiers before the crash %v, and after it %v", d.model.rx, kept)
+	}
+	d.model.rx = kept
+	d.tokens = nil
 }
 
 func (d *driver) next() { d.next1() }
@@ -248,7 +286,6 @@ func (d *driver) see(ev *Event) {
 			clear(m.rx)
 		}
 	case EventClosed:
-		m.conn.closed = true
 		if m.conn.accepted && d.a.s.Expiry() == 0 {
 			clear(m.rx)
 		}
@@ -261,6 +298,15 @@ func (d *driver) see(ev *Event) {
 		}
 		if ev.Message.QoS == QoS2 && m.rx[ev.Message.ID] {
 			d.t.Fatalf("the QoS 2 message %d is delivered twice", ev.Message.ID)
+		}
+		if ev.Message.QoS == QoS2 {
+			m.rx[ev.Message.ID] = true
+		}
+		if (ev.Token != 0) != (d.cfg().ManualAck && ev.Message.QoS != QoS0) {
+			d.t.Fatalf("%s: token %d", ev, ev.Token)
+		}
+		if ev.Token != 0 {
+			d.tokens = append(d.tokens, ev.Token)
 		}
 		if len(ev.Message.Topic) == 0 {
 			d.t.Fatal("a message without a topic")
@@ -320,7 +366,9 @@ func (d *driver) packet(p Packet) {
 	case *Ack:
 		switch p.Type {
 		case TypePubRec:
-			m.rx[p.ID] = !m.conn.closed
+			if p.Code.IsError() {
+				delete(m.rx, p.ID)
+			}
 		case TypePubComp:
 			delete(m.rx, p.ID)
 		case TypePubRel:
@@ -441,6 +489,9 @@ func checkSession(s *Session) error {
 			return fmt.Errorf("list %d ends wrongly or has a wrong count", l)
 		}
 		records += int(n)
+	}
+	if s.j != nil {
+		records += len(s.j.limbo)
 	}
 	if len(o.slab) > 0 && records != len(o.slab)-1 {
 		return fmt.Errorf("%d records of %d are in a list", records, len(o.slab)-1)

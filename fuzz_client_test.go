@@ -77,8 +77,10 @@ type driver struct {
 	cfgs     [2]Config
 	at       int // the configuration in use
 	a, b     side
-	before   []byte // a's state before the call
-	sent     []byte // output not looked at yet
+	before   []byte     // a's state before the call
+	fold     *Session   // what a's ops made
+	tokens   []AckToken // of messages that were delivered
+	sent     []byte     // output not looked at yet
 	model    model
 	lastTag  uint64
 	lazy     bool // leave events where they are
@@ -87,18 +89,18 @@ type driver struct {
 
 func newDriver(t testing.TB, b []byte) *driver {
 	d := &driver{t: t, tape: tape{b}, now: time.Unix(1_700_000_000, 0), lostWith: fmt.Errorf("cut")}
-	anonymous := d.tape.byte() == 0xFF
+	first := d.tape.byte() // what both configurations have in common
 	for i := range d.cfgs {
-		d.cfgs[i] = d.config(anonymous)
+		d.cfgs[i] = d.config(first&1 != 0, first&2 != 0)
 	}
 	d.model = newModel()
-	d.a.s, d.b.s = new(Session), new(Session)
+	d.a.s, d.b.s, d.fold = new(Session), new(Session), new(Session)
 	d.newClients()
 	return d
 }
 
 // config is a configuration of which a legal CONNECT can be made.
-func (d *driver) config(anonymous bool) Config {
+func (d *driver) config(journal, anonymous bool) Config {
 	t := &d.tape
 	cfg := Config{Version: [...]Version{V5, V311, V31}[t.n(3)], ClientID: []byte("me")}
 	bits := t.byte()
@@ -122,7 +124,10 @@ func (d *driver) config(anonymous bool) Config {
 		cfg.Will = &Will{Topic: []byte("w"), QoS: QoS1}
 		cfg.PingTimeout, cfg.ConnectTimeout = -1, -1
 	}
-	cfg.KeepAlive = uint16(t.n(4)) * 10
+	bits = t.byte()
+	cfg.KeepAlive = uint16(bits&3) * 10
+	cfg.ManualAck = bits&4 != 0
+	cfg.Journal = journal
 	if cfg.Version == V5 {
 		bits = t.byte()
 		for i, p := range []Property{SessionExpiry(0xFFFFFFFF), ReceiveMaximum(2), TopicAliasMaximum(2), AuthMethod("m"),
@@ -172,7 +177,7 @@ func (d *driver) run() {
 	d.finish()
 	d.lost()
 	d.finish()
-	d.cfgs[d.at] = Config{ClientID: d.cfgs[d.at].ClientID, CleanStart: true, DropQueued: true}
+	d.cfgs[d.at] = Config{ClientID: d.cfgs[d.at].ClientID, CleanStart: true, DropQueued: true, Journal: d.cfg().Journal}
 	d.newClients()
 	d.connect()
 	last := &ConnAck{}
@@ -227,6 +232,9 @@ var ops = [...]func(*driver){
 	func(d *driver) { d.at = d.tape.n(2); d.lost(); d.finish(); d.newClients() },
 	func(d *driver) { d.at = d.tape.n(2); d.finish(); d.newClients() },
 	(*driver).connected,
+	(*driver).ack,
+	(*driver).ack,
+	(*driver).crash,
 }
 
 func (d *driver) sleep() {
@@ -264,6 +272,42 @@ func (d *driver) method() (p Properties) {
 		p = mustProperties(AuthMethod(m))
 	}
 	return p
+}
+
+// crash throws the clients away, after they have told all, and goes on with
+// what the journal, or a snapshot, has kept.
+func (d *driver) crash() {
+	d.finish()
+	d.at = d.tape.n(2)
+	from := d.a.s
+	if d.cfg().Journal {
+		from = d.fold
+	}
+	snapshot, _ := from.AppendBinary(nil)
+	for _, s := range []**Session{&d.a.s, &d.b.s, &d.fold} {
+		*s = new(Session)
+		if err := (*s).UnmarshalBinary(snapshot); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	d.restored()
+	d.newClients()
+}
+
+// ack acknowledges a message that was delivered.
+func (d *driver) ack() {
+	token := AckToken(d.tape.n(3))
+	if n := len(d.tokens); n > 0 {
+		token = d.tokens[d.tape.n(n)]
+	}
+	bits, code, props := d.tape.byte(), ReasonSuccess, Properties{}
+	if bits&7 == 7 {
+		code = ReasonQuotaExceeded
+	}
+	if bits&8 != 0 {
+		props = mustProperties(ReasonString("because it is so"), UserProperty("k", "v"))
+	}
+	d.both(func(c *Client, dst []byte) ([]byte, error) { return c.Ack(dst, d.now, token, code, props) })
 }
 
 func (d *driver) disconnect() {

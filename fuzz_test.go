@@ -149,6 +149,8 @@ func checkDecode(t *testing.T, frame Frame, wire []byte, d Dialect) {
 		t.Errorf("text %q, %v; String %q", text, textErr, p.String())
 	}
 
+	checkLists(t, p, d)
+
 	room := append(make([]byte, 0, 8), "before"...)
 	enc, err := p.AppendTo(room, d)
 	if err != nil {
@@ -176,6 +178,32 @@ func checkDecode(t *testing.T, frame Frame, wire []byte, d Dialect) {
 	}
 	if !bytes.Equal(enc, wire) {
 		checkOtherForm(t, frame, p, wire, enc, d)
+	}
+}
+
+// checkLists builds the list of a SUBSCRIBE or UNSUBSCRIBE again from what it
+// yields.
+func checkLists(t *testing.T, p Packet, d Dialect) {
+	var same bool
+	var n int
+	var err error
+	switch p := p.(type) {
+	case *Subscribe:
+		var l Subscriptions
+		l, err = NewSubscriptions(slices.Collect(p.Subscriptions.All())...)
+		same, n = l.Equal(p.Subscriptions), l.Len()-p.Subscriptions.Len()
+	case *Unsubscribe:
+		var l Filters
+		l, err = NewFilters(slices.Collect(p.Filters.All())...)
+		same, n = l.Equal(p.Filters), l.Len()-p.Filters.Len()
+	default:
+		return
+	}
+	if err != nil && d.Version == V31 {
+		return // 3.1 has filters that later versions forbid
+	}
+	if err != nil || !same || n != 0 {
+		t.Errorf("built again: %v, %d more; from %v", err, n, p)
 	}
 }
 
@@ -497,6 +525,7 @@ func FuzzMatch(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
+	f.Add("a/#/b", "#/a")
 	f.Fuzz(func(t *testing.T, filter, name string) {
 		got := Match([]byte(filter), []byte(name)) // must not panic on anything
 		rest, ok := naiveFilter(filter)
@@ -506,6 +535,9 @@ func FuzzMatch(f *testing.F) {
 		nameOK := name != "" && naiveText(name) && !strings.ContainsAny(name, "+#")
 		if err := CheckTopicName([]byte(name)); (err == nil) != nameOK {
 			t.Fatalf("name %q: %v, want legal %v", name, err, nameOK)
+		}
+		if len(filter) <= 65535 && len(name) <= 65535 {
+			checkInPackets(t, filter, ok, name, nameOK)
 		}
 		if !ok || !nameOK {
 			return
@@ -522,6 +554,53 @@ func FuzzMatch(f *testing.F) {
 			t.Fatalf("Match(%q, %q) = %v", filter, name, got)
 		}
 	})
+}
+
+// TestWordwise puts every byte at every place of strings of every small length,
+// and compares the checks of eight bytes at a time with what they stand for.
+func TestWordwise(t *testing.T) {
+	for size := range 35 {
+		for i := range size {
+			for c := range 256 {
+				b := bytes.Repeat([]byte("a"), size)
+				b[i] = byte(c)
+				text := c > 0 && c < 0x80
+				if plainText(b) != text {
+					t.Fatalf("plainText(%q)", b)
+				}
+				if plainTopic(b) != (text && c != '#' && c != '+') {
+					t.Fatalf("plainTopic(%q)", b)
+				}
+				if i > 0 {
+					b[i-1] = '/'
+				}
+				if _, ok := naiveFilter(string(b)); plainFilter(b) != (ok && text) {
+					t.Fatalf("plainFilter(%q)", b)
+				}
+			}
+		}
+	}
+}
+
+// checkInPackets checks that packets are decoded by the same rules as
+// CheckTopicFilter and CheckTopicName.
+func checkInPackets(t *testing.T, filter string, filterOK bool, name string, nameOK bool) {
+	d := Dialect{Version: V5}
+	body, _ := AppendString([]byte{0, 1, 0}, filter)
+	if err := new(Unsubscribe).Decode(Frame{TypeUnsubscribe, 2, body}, d); (err == nil) != filterOK {
+		t.Fatalf("UNSUBSCRIBE %q: %v, want legal %v", filter, err, filterOK)
+	}
+	if err := new(Subscribe).Decode(Frame{TypeSubscribe, 2, append(body, 1)}, d); (err == nil) != filterOK {
+		t.Fatalf("SUBSCRIBE %q: %v, want legal %v", filter, err, filterOK)
+	}
+	body, _ = AppendString(nil, name)
+	if err := new(Publish).Decode(Frame{TypePublish, 0, append(body, 0)}, d); (err == nil) != nameOK {
+		t.Fatalf("PUBLISH %q: %v, want legal %v", name, err, nameOK)
+	}
+	_, err := (&Publish{Topic: []byte(name)}).AppendTo(nil, d)
+	if (err == nil) != nameOK {
+		t.Fatalf("encoding PUBLISH %q: %v, want legal %v", name, err, nameOK)
+	}
 }
 
 func FuzzFrame(f *testing.F) {

@@ -176,7 +176,11 @@ func (l *filterList) fault(t PacketType, d Dialect) rule {
 	case d.Version != V31 && l.only31:
 		return ruleUTF8
 	case d.Version == V5 && l.not5:
-		return ruleShareName
+		for f, _, b := nextFilter(l.wire, t); f != nil; f, _, b = nextFilter(b, t) {
+			if r := shareFault(f); r != ruleNone {
+				return r
+			}
+		}
 	case d.Options&RefuseControlChars != 0:
 		for f, _, b := nextFilter(l.wire, t); f != nil; f, _, b = nextFilter(b, t) {
 			if r := stringFault(f, d); r != ruleNone {

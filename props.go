@@ -490,7 +490,7 @@ func scanProperties(b []byte, allowed PropertyMask, d Dialect) (mask PropertyMas
 					return 0, rulePropertyLength, at
 				}
 				s := b[i : i+n]
-				if kind == kindTopic && (n == 0 || hasWildcard(s)) {
+				if kind == kindTopic && (n == 0 || !plainTopic(s) && hasWildcard(s)) {
 					return 0, ruleResponseTopic, i
 				}
 				if kind != kindBinary && (!plainText(s) || d.Options&RefuseControlChars != 0) {

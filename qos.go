@@ -339,8 +339,10 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 
 // fate settles an exchange by the packet at hand.
 func (c *Client) fate(i uint32, props Properties, why DropReason, code ReasonCode) {
-	c.acked = i
-	c.ev.Props, c.ev.Codes = props, nil
+	if props.Len() > 0 {
+		c.acked = i
+		c.ev.Props, c.ev.Codes = props, nil
+	}
 	c.settle(i, why, code)
 }
 

@@ -497,7 +497,7 @@ var misuses = map[Misuse]string{
 	ErrPending: "ErrPending", ErrClosed: "ErrClosed", ErrConnected: "ErrConnected",
 	ErrNotConnected: "ErrNotConnected", ErrQueueFull: "ErrQueueFull", ErrNoIdentifier: "ErrNoIdentifier",
 	ErrSession: "ErrSession", ErrNotSupported: "ErrNotSupported", ErrTooLarge: "ErrTooLarge",
-	ErrTopicAlias: "ErrTopicAlias", ErrAuth: "ErrAuth", ErrExpiry: "ErrExpiry",
+	ErrTopicAlias: "ErrTopicAlias", ErrAuth: "ErrAuth", ErrExpiry: "ErrExpiry", ErrToken: "ErrToken",
 	ErrVersion: "ErrVersion", ErrPacketType: "ErrPacketType", ErrProperty: "ErrProperty",
 }
 

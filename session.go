@@ -62,7 +62,9 @@ func (s *Session) fill(i uint32, p *Publish, tag uint64, expires int64) {
 	}
 	r.topicLen = uint16(len(p.Topic))
 	b := append(r.buf[:0], p.Topic...)
-	b = p.Props.AppendWithout(b, PropTopicAlias.Mask())
+	if p.Props.Len() > 0 {
+		b = p.Props.AppendWithout(b, PropTopicAlias.Mask())
+	}
 	r.propsLen = uint32(len(b) - len(p.Topic))
 	r.buf = append(b, p.Payload...)
 	s.out.bytes += len(r.buf)

@@ -129,16 +129,20 @@ type peer struct {
 	t      testing.TB
 	name   string
 	addr   string
+	cfg    mqttcore.Config
 	c      *mqttcore.Client
 	faults faults // of the connections to come
 
 	wire   *wire
+	buf    []byte
 	in     []byte
 	out    []byte
 	skew   time.Duration // by which the client's clock is ahead
 	events []mqttcore.Event
 	rec    *trace.Recorder
 	tags   uint64
+
+	resent, repeats uint64 // of clients that this one took over from, too
 }
 
 // limit is how long a test waits for what has to come.
@@ -151,7 +155,7 @@ func newPeer(t testing.TB, h host, cfg mqttcore.Config) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t: t, name: string(cfg.ClientID), addr: h.Addr, c: c}
+	p := &peer{t: t, name: string(cfg.ClientID), addr: h.Addr, cfg: cfg, c: c}
 	p.rec = &trace.Recorder{Version: cfg.Version, MaxEntries: 200}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -166,6 +170,12 @@ func newPeer(t testing.TB, h host, cfg mqttcore.Config) *peer {
 		}
 	})
 	return p
+}
+
+// add keeps the counts of a client that is about to be replaced.
+func (p *peer) add(s mqttcore.Stats) {
+	p.resent += s.Resent
+	p.repeats += s.Repeats
 }
 
 func (p *peer) now() time.Time { return time.Now().Add(p.skew) }
@@ -243,12 +253,11 @@ func (p *peer) turn(end time.Time) {
 	if p.c.More() {
 		deadline = time.Now()
 	}
-	buf := make([]byte, 64<<10)
-	if p.wire.faults.packet != nil || p.wire.faults.toClient > 0 {
-		buf = make([]byte, 1<<20) // which holds any packet of the tests that cut
+	if p.buf == nil {
+		p.buf = make([]byte, 64<<10) // which holds any packet of the tests that cut
 	}
-	n, err := p.wire.read(buf, deadline)
-	p.in = append(slices.Clip(p.in), buf[:n]...)
+	n, err := p.wire.read(p.buf, deadline)
+	p.in = append(slices.Clip(p.in), p.buf[:n]...) // a copy that no event's bytes are lost in
 	for p.c.State() != mqttcore.StateDisconnected {
 		var used int
 		var misuse error

@@ -125,9 +125,8 @@ func (w *wire) readPackets(b []byte, deadline time.Time) (int, error) {
 			break
 		}
 		w.conn.SetReadDeadline(deadline)
-		buf := make([]byte, 64<<10)
-		n, err := w.conn.Read(buf)
-		w.ahead = append(w.ahead, buf[:n]...)
+		n, err := w.conn.Read(b)
+		w.ahead = append(w.ahead, b[:n]...)
 		if err != nil {
 			return 0, err
 		}
