@@ -51,6 +51,20 @@ type Config struct {
 	ManualAck bool
 	// Journal: NextOp tells each change to the session.
 	Journal bool
+	// TopicAliases is how many topic aliases are assigned to outgoing messages,
+	// least recently used first to go; the server's Topic Alias Maximum lowers
+	// it. 0: none but those that the caller gives in the properties of messages.
+	TopicAliases uint16
+	// StreamAbove: a PUBLISH from the server larger than this number of bytes
+	// comes as EventMessage, EventChunk and EventMessageEnd, and never has to be
+	// in one piece; 0: none does. Its head, all but the payload, must not be
+	// larger. RefuseInvalidPayload does not look at it.
+	StreamAbove uint32
+	// Resubscribe: when the session was lost, live subscriptions are asked for
+	// again, with EventResubscribed.
+	Resubscribe bool
+	// Progress: EventProgress tells each step of QoS 1 and 2 messages.
+	Progress bool
 	// Burst is about how many bytes of publishes one call appends; 0: 64 KiB.
 	Burst int
 }

@@ -22,7 +22,9 @@ const (
 	// transport.
 	EventClosed
 	// EventMessage: a message arrived. Message counts, and Token with
-	// Config.ManualAck at QoS 1 and 2.
+	// Config.ManualAck at QoS 1 and 2; Matches tells the subscriptions. When
+	// Partial is set, the payload, of Size bytes, follows in EventChunk events,
+	// and the token in EventMessageEnd.
 	EventMessage
 	// EventPublished: a QoS 1 or 2 message is with the server. Tag, Code and
 	// Props count.
@@ -46,10 +48,27 @@ const (
 	// EventAuthDone: an authentication succeeded. Props counts. The first one of
 	// a connection comes right before EventConnected.
 	EventAuthDone
+	// EventResubscribed: a subscription that was lost with the session was asked
+	// for again, with Config.Resubscribe. Filter counts, Code (the QoS granted,
+	// 0x80 and above a refusal) and Props.
+	EventResubscribed
+	// EventProgress: a message went a step further, with Config.Progress. Status,
+	// From (who sent the message), Tag (of one of the client's own), ID, Code and
+	// Props count.
+	EventProgress
+	// EventChunk: the next part of a streamed message. Message.Payload counts.
+	EventChunk
+	// EventMessageEnd: a streamed message is whole. Token counts, as in
+	// EventMessage.
+	EventMessageEnd
+	// EventMessageAborted: the connection ended in the middle of a streamed
+	// message. Its parts are to be forgotten; at QoS 1 and 2 it comes again.
+	EventMessageAborted
 )
 
 var eventNames = [...]string{"none", "connected", "closed", "message", "published", "subscribed",
-	"unsubscribed", "dropped", "pong", "keep alive due", "auth challenge", "auth done"}
+	"unsubscribed", "dropped", "pong", "keep alive due", "auth challenge", "auth done",
+	"resubscribed", "progress", "chunk", "message end", "message aborted"}
 
 // String names the kind.
 func (k EventKind) String() string { return nameOf(eventNames[:], uint8(k)) }
@@ -143,13 +162,21 @@ type Event struct {
 	Why            DropReason
 	Code           ReasonCode
 	SessionPresent bool
+	Partial        bool
+	Status         MessageStatus
+	From           Role
+	ID             uint16 // packet identifier
+	Size           uint32 // of the payload of a streamed message, in bytes
 	Tag            uint64
 	Token          AckToken
 	RTT            time.Duration
 	Message        Publish
 	Props          Properties // of the packet that brought the event
 	Codes          []byte
+	Filter         []byte
 	Err            error
+
+	subs *registry // for Matches
 }
 
 // AppendText appends the event as one line for people. The error is nil.
@@ -171,6 +198,10 @@ func (e *Event) AppendText(b []byte) ([]byte, error) {
 	case EventMessage:
 		b = append(b, ' ')
 		b, _ = e.Message.AppendText(b)
+		if e.Partial {
+			b = strconv.AppendUint(append(b, ", streamed, "...), uint64(e.Size), 10)
+			b = append(b, " bytes"...)
+		}
 	case EventPublished, EventSubscribed, EventUnsubscribed, EventDropped:
 		b = strconv.AppendUint(append(b, " tag="...), e.Tag, 10)
 		for i, c := range e.Codes {
@@ -186,6 +217,24 @@ func (e *Event) AppendText(b []byte) ([]byte, error) {
 		if e.Code != 0 {
 			b = append(append(b, ", "...), e.Code.String()...)
 		}
+	case EventResubscribed:
+		b = strconv.AppendQuote(append(b, ' '), string(e.Filter))
+		b = append(append(b, ": "...), e.Code.String()...)
+	case EventProgress:
+		b = append(append(b, ": "...), e.Status.String()...)
+		b = append(append(b, ", message of "...), e.From.String()...)
+		if e.From == FromClient {
+			b = strconv.AppendUint(append(b, " tag="...), e.Tag, 10)
+		}
+		if e.ID != 0 {
+			b = strconv.AppendUint(append(b, " id="...), uint64(e.ID), 10)
+		}
+		if e.Code != 0 {
+			b = append(append(b, ", "...), e.Code.String()...)
+		}
+	case EventChunk:
+		b = strconv.AppendInt(append(b, ' '), int64(len(e.Message.Payload)), 10)
+		b = append(b, " bytes"...)
 	case EventPong:
 		b = append(append(b, " after "...), e.RTT.String()...)
 	}

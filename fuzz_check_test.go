@@ -595,6 +595,8 @@ func dumpValue(b []byte, v reflect.Value) []byte {
 			b = dumpValue(b, v.Field(i))
 		}
 		return append(b, "} "...)
+	case reflect.Map: // an index over a slice that is shown itself
+		b = append(strconv.AppendInt(append(b, "map of "...), int64(v.Len()), 10), ' ')
 	case reflect.Slice, reflect.Array:
 		if v.Kind() == reflect.Slice && v.IsNil() {
 			return append(b, "nil "...)

@@ -29,10 +29,9 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	if r := m.fault(d); r != ruleNone || size > maxRemaining {
 		return dst, refuse(TypePublish, 0, d, r, size)
 	}
-	if m.Props.mask.Has(PropTopicAlias) {
-		if a, _ := m.Props.TopicAlias(); a > c.lim.TopicAliasMaximum || len(m.Topic) == 0 || m.QoS != QoS0 {
-			return dst, ErrTopicAlias
-		}
+	chosen := m.Props.mask.Has(PropTopicAlias)
+	if chosen && !c.explicit(&m) {
+		return dst, ErrTopicAlias
 	}
 	if c.state == StateConnected {
 		if c.notAllowed(m.QoS, m.Retain) != ReasonSuccess {
@@ -47,13 +46,23 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 			return dst, ErrNotConnected
 		}
 		c.clock(now)
+		if chosen {
+			if m.Topic = p.Topic; len(m.Topic) > 0 {
+				a, _ := m.Props.TopicAlias()
+				c.choose(a, m.Topic)
+			}
+		} else if c.conn.aliases != nil {
+			alias, name := c.assign(m.Topic, size)
+			out := appendPublish(dst, d.Version, m.flags(), 0, name, m.Props.wire, m.Payload, alias)
+			return c.end(out, len(dst)), nil
+		}
 		out := append(m.appendFields(slices.Grow(dst, size+5), d.Version, size), m.Payload...)
 		return c.end(out, len(dst)), nil
 	}
 	if !c.roomFor(&m) {
 		return dst, ErrQueueFull
 	}
-	if c.s.untaken() >= maxOps {
+	if c.choked() {
 		return dst, ErrPending
 	}
 	c.clock(now)
@@ -64,7 +73,7 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 			c.expires = expires
 		}
 	}
-	c.s.enqueue(&m, tag, expires)
+	c.stepOut(StatusQueued, c.s.enqueue(&m, tag, expires))
 	return c.end(dst, len(dst)), nil
 }
 
@@ -98,7 +107,7 @@ func (c *Client) More() bool {
 	if c.state != StateConnected {
 		return false
 	}
-	return c.conn.resume[0] != 0 ||
+	return c.conn.resume[0] != 0 || c.subs.due() ||
 		c.Window() > 0 && (c.conn.resume[1] != 0 || c.s.out.lists[listQueued].n > 0 && c.canSend())
 }
 
@@ -119,13 +128,20 @@ func (c *Client) notAllowed(q QoS, retain bool) ReasonCode {
 // is queued.
 func (c *Client) pump(dst []byte, limit int) []byte {
 	o := &c.s.out
-	for len(dst) < limit {
+	for len(dst) < limit && !c.choked() {
+		if c.subs.due() {
+			var more bool
+			if dst, more = c.resubscribe(dst); more {
+				continue
+			}
+		}
 		if i := c.conn.resume[0]; i != 0 {
 			r := &o.slab[i]
 			c.conn.resume[0] = r.next
 			if r.epoch != c.s.epoch {
 				c.charge(r)
 				c.stats.Resent++
+				c.stepOut(StatusReleased, i)
 				dst = c.appendPubRel(dst, r.id, ReasonSuccess, true)
 			}
 			continue
@@ -148,6 +164,18 @@ func (c *Client) pump(dst []byte, limit int) []byte {
 	}
 	return dst
 }
+
+// stepOut notes a step of the message of record i.
+func (c *Client) stepOut(status MessageStatus, i uint32) {
+	if c.progress != nil {
+		r := &c.s.out.slab[i]
+		c.step(step{status: status, from: FromClient, tag: r.tag, id: r.id})
+	}
+}
+
+// choked reports whether so much waits to be taken, ops or steps, that nothing
+// may be added.
+func (c *Client) choked() bool { return c.s.untaken() >= maxOps || c.progress.untold() >= maxSteps }
 
 // charge counts an exchange for the server's receive maximum.
 func (c *Client) charge(r *record) {
@@ -207,21 +235,47 @@ func (c *Client) send(dst []byte, i uint32, again bool) []byte {
 	if again {
 		flags |= flagDup
 		c.stats.Resent++
+		c.stepOut(StatusResent, i)
 	} else {
 		c.s.sent(i, c.s.out.ids.take(i))
+		c.stepOut(StatusSent, i)
 	}
 	c.charge(r)
-	dst = appendHeader(dst, TypePublish, flags, size)
-	dst = appendString(dst, r.topic())
-	dst = append(dst, byte(r.id>>8), byte(r.id))
-	if c.cfg.Version == V5 {
-		dst = AppendUvarint(dst, r.propsLen)
-		dst = append(dst, r.props()...)
-		if r.expires != 0 {
-			putExpiry(dst[len(dst)-int(r.propsLen):], max(0, r.expires-c.now))
-		}
+	alias, topic := c.assign(r.topic(), size)
+	dst = appendPublish(dst, c.cfg.Version, flags, r.id, topic, r.props(), r.payload(), alias)
+	if r.expires != 0 && c.cfg.Version == V5 {
+		end := len(dst) - len(r.payload())
+		putExpiry(dst[end-int(r.propsLen):end], max(0, r.expires-c.now))
 	}
-	return append(dst, r.payload()...)
+	return dst
+}
+
+// appendPublish appends a PUBLISH whose parts were checked. id is 0 at QoS 0,
+// and alias is 0 for none.
+func appendPublish(dst []byte, v Version, flags uint8, id uint16, topic, props, payload []byte, alias uint16) []byte {
+	size := 2 + len(topic) + len(payload)
+	if id != 0 {
+		size += 2
+	}
+	n := len(props)
+	if alias != 0 {
+		n += 3
+	}
+	if v == V5 {
+		size += SizeUvarint(uint32(n)) + n
+	}
+	dst = appendString(appendHeader(dst, TypePublish, flags, size), topic)
+	if id != 0 {
+		dst = append(dst, byte(id>>8), byte(id))
+	}
+	if v == V5 {
+		dst = AppendUvarint(dst, uint32(n))
+		if alias != 0 {
+			dst = append(dst, byte(PropTopicAlias), byte(alias>>8), byte(alias))
+		}
+		dst = append(dst, props...)
+	}
+	return append(dst, payload...)
 }
 
 // putExpiry writes what remains of a message's lifetime into its properties.
@@ -292,6 +346,10 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		return dst, nil
 	}
 	r := &c.s.out.slab[i]
+	if r.list == listSent || r.list == listReleased {
+		c.ev.Props = p.Props
+		c.step(step{status: ackStatus[p.Type], from: FromClient, tag: r.tag, id: r.id, code: p.Code, packet: true})
+	}
 	wrong := ruleAckQoS2
 	switch r.list {
 	case listRequests:
@@ -331,6 +389,7 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 			c.pass(i)
 			c.charge(r)
 			c.s.release(i)
+			c.stepOut(StatusReleased, i)
 			return c.appendPubRel(dst, p.ID, ReasonSuccess, false), nil
 		}
 	}
@@ -359,14 +418,17 @@ func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
 			return dst, fail(TypePublish, d, r, 0)
 		}
 	}
+	fresh := true
 	if p.QoS != QoS0 {
 		var r rule
-		if dst, r = c.receive(dst, p); r != ruleNone {
+		if dst, fresh, r = c.receive(dst, p); r != ruleNone {
 			return dst, fail(TypePublish, d, r, 0)
 		}
-		return dst, nil
 	}
-	c.has |= hasPacket
+	if fresh {
+		c.ev.subs = c.subs
+		c.has |= hasPacket
+	}
 	return dst, nil
 }
 
@@ -379,43 +441,56 @@ func (c *Client) receiveMaximum() int {
 	return 0xFFFF
 }
 
-// receive takes a message of QoS 1 or 2: it delivers it if it is new, and
-// answers it, or leaves that to Ack. A QoS 2 message that comes again before
-// its PUBREL is not new, whatever DUP says (MQTT-4.3.3-10); on a connection on
-// which it was not seen yet it takes a place in the receive maximum.
-func (c *Client) receive(dst []byte, p *Publish) ([]byte, rule) {
+// mayReceive tells whether a message is new, and whether there is room for it.
+// A QoS 2 message that comes again before its PUBREL is not new, whatever DUP
+// says (MQTT-4.3.3-10); on a connection on which it was not seen yet it takes a
+// place in the receive maximum.
+func (c *Client) mayReceive(p *Publish) (fresh bool, r rule) {
+	if p.QoS == QoS0 {
+		return true, ruleNone
+	}
 	in := c.s.inbox
 	at := uint16(0)
 	if p.QoS == QoS2 {
 		at = in.find(p.ID)
 	}
-	if at != 0 && in.slab[at].epoch == c.s.epoch {
+	switch {
+	case at != 0 && in.slab[at].epoch == c.s.epoch:
+	case int(c.conn.unacked) >= c.receiveMaximum():
+		return false, ruleReceiveMaximum
+	case at == 0 && (p.QoS == QoS2 || c.cfg.ManualAck) && int(in.len()) >= c.cfg.MaxIncoming:
+		return false, ruleOwnLimit
+	}
+	return at == 0, ruleNone
+}
+
+// receive takes a whole message of QoS 1 or 2: it says whether it is new, and
+// answers it, or leaves that to Ack.
+func (c *Client) receive(dst []byte, p *Publish) (out []byte, fresh bool, r rule) {
+	if fresh, r = c.mayReceive(p); r != ruleNone {
+		return dst, false, r
+	}
+	if !fresh {
 		c.stats.Repeats++
-		if in.slab[at].list == inReceived {
-			dst = c.appendAck(dst, TypePubRec, 0, p.ID, ReasonSuccess)
+		in := c.s.inbox
+		at := in.find(p.ID)
+		seen := in.slab[at].epoch == c.s.epoch
+		if !seen {
+			in.slab[at].epoch = c.s.epoch
+			c.conn.unacked++
 		}
-		return dst, ruleNone
-	}
-	if int(c.conn.unacked) >= c.receiveMaximum() {
-		return dst, ruleReceiveMaximum
-	}
-	if at != 0 {
-		c.stats.Repeats++
-		in.slab[at].epoch = c.s.epoch
-		c.conn.unacked++
-		if in.slab[at].list == inReceived {
-			return c.appendAck(dst, TypePubRec, 0, p.ID, ReasonSuccess), ruleNone
+		switch {
+		case in.slab[at].list == inReceived:
+			dst = c.sendAck(dst, TypePubRec, p.ID, ReasonSuccess)
+		case !seen:
+			in.move(at, inWaiting)
+			dst = c.answer(dst, inWaiting)
 		}
-		in.move(at, inWaiting)
-		return c.answer(dst, inWaiting), ruleNone
+		return dst, false, ruleNone
 	}
-	c.has |= hasPacket
+	c.step(step{status: StatusPublished, from: FromServer, id: p.ID})
 	if p.QoS == QoS1 && !c.cfg.ManualAck {
-		return c.appendAck(dst, TypePubAck, 0, p.ID, ReasonSuccess), ruleNone
-	}
-	if int(in.len()) >= c.cfg.MaxIncoming {
-		c.has &^= hasPacket
-		return dst, ruleOwnLimit
+		return c.sendAck(dst, TypePubAck, p.ID, ReasonSuccess), true, ruleNone
 	}
 	to := inReceived
 	if c.cfg.ManualAck {
@@ -424,18 +499,32 @@ func (c *Client) receive(dst []byte, p *Publish) ([]byte, rule) {
 			to = inWaiting1
 		}
 	}
-	in = c.s.incoming()
-	at = in.put(p.ID, p.QoS, to)
+	in := c.s.incoming()
+	at := in.put(p.ID, p.QoS, to)
 	in.slab[at].epoch = c.s.epoch
 	c.conn.unacked++
 	if to != inReceived {
 		c.tokens++
 		in.slab[at].token = AckToken(c.tokens<<16 | uint64(at))
 		c.ev.Token = in.slab[at].token
-		return dst, ruleNone
+		return dst, true, ruleNone
 	}
 	c.s.received(at)
-	return c.appendAck(dst, TypePubRec, 0, p.ID, ReasonSuccess), ruleNone
+	return c.sendAck(dst, TypePubRec, p.ID, ReasonSuccess), true, ruleNone
+}
+
+// sendAck appends the acknowledgement of an incoming message.
+func (c *Client) sendAck(dst []byte, t PacketType, id uint16, code ReasonCode) []byte {
+	c.step(step{status: ackStatus[t&7], from: FromServer, id: id, code: code})
+	return c.appendAck(dst, t, 0, id, code)
+}
+
+// ackStatus is the step that an acknowledgement stands for.
+var ackStatus = [8]MessageStatus{
+	TypePubAck:  StatusAcknowledged,
+	TypePubRec:  StatusReceived,
+	TypePubRel:  StatusReleased,
+	TypePubComp: StatusCompleted,
 }
 
 // Ack acknowledges a message, with Config.ManualAck. Acknowledgements are sent
@@ -461,7 +550,7 @@ func (c *Client) Ack(dst []byte, now time.Time, t AckToken, code ReasonCode, pro
 	if fault := p.fault(d); fault != ruleNone {
 		return dst, fail(typ, d, fault, 0)
 	}
-	if c.s.untaken() >= maxOps {
+	if c.choked() {
 		return dst, ErrPending
 	}
 	c.clock(now)
@@ -485,6 +574,7 @@ func (c *Client) answer(dst []byte, l inListID) []byte {
 		r := &in.slab[at]
 		p := Ack{Type: TypePubAck + PacketType(r.qos-QoS1), ID: r.id, Code: r.code}
 		p.Props, _ = ParseProperties(r.props)
+		c.step(step{status: ackStatus[p.Type], from: FromServer, id: p.ID, code: p.Code})
 		dst = c.appendFitting(dst, &p)
 		if r.qos == QoS2 && !r.code.IsError() {
 			r.token = 0
@@ -535,6 +625,9 @@ func (c *Client) onPubRel(dst []byte, f Frame, d Dialect) ([]byte, error) {
 	if r := c.problemFault(p.Props); r != ruleNone {
 		return dst, fail(f.Type, d, r, 0)
 	}
+	c.ev = Event{}
+	c.ev.Props = p.Props
+	c.step(step{status: StatusReleased, from: FromServer, id: p.ID, code: p.Code, packet: true})
 	code := ReasonPacketIdentifierNotFound
 	if at := c.s.inbox.find(p.ID); at != 0 && c.s.inbox.slab[at].list == inReceived {
 		code = ReasonSuccess
@@ -543,131 +636,5 @@ func (c *Client) onPubRel(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		}
 		c.s.released(at)
 	}
-	return c.appendAck(dst, TypePubComp, 0, p.ID, code), nil
-}
-
-// resolve puts the topic in the place of an inbound alias.
-func (c *Client) resolve(p *Publish) rule {
-	alias, _ := p.Props.TopicAlias()
-	limit, _ := c.cfg.Props.TopicAliasMaximum()
-	if alias > limit {
-		return ruleAliasRange
-	}
-	if c.conn.aliases == nil {
-		c.conn.aliases = make([][]byte, int(limit)+1)
-	}
-	known := &c.conn.aliases[alias]
-	if len(p.Topic) > 0 {
-		*known = append((*known)[:0], p.Topic...)
-	} else if p.Topic = *known; len(p.Topic) == 0 {
-		return ruleAliasUnknown
-	}
-	return ruleNone
-}
-
-// Subscribe sends a SUBSCRIBE; its tag comes back in EventSubscribed, or in
-// EventDropped when the connection ends first. s.ID and s.Dup are ignored.
-//
-// It fails with ErrNotConnected, ErrNoIdentifier, ErrNotSupported (wildcards,
-// shared subscriptions or subscription identifiers), ErrTooLarge, or an *Error.
-func (c *Client) Subscribe(dst []byte, now time.Time, s *Subscribe, tag uint64) ([]byte, error) {
-	if c.state == StateConnected && !c.takes(s) {
-		return dst, ErrNotSupported
-	}
-	p := *s
-	p.Dup = false
-	return c.request(dst, now, &p, &p.ID, isSubscribe, s.Subscriptions.Len(), tag)
-}
-
-// Unsubscribe sends an UNSUBSCRIBE; its tag comes back in EventUnsubscribed, or
-// in EventDropped when the connection ends first. u.ID and u.Dup are ignored.
-// Its errors are those of Subscribe.
-func (c *Client) Unsubscribe(dst []byte, now time.Time, u *Unsubscribe, tag uint64) ([]byte, error) {
-	p := *u
-	p.Dup = false
-	return c.request(dst, now, &p, &p.ID, isUnsubscribe, u.Filters.Len(), tag)
-}
-
-// request sends p, once *id is set, and keeps a record of it.
-func (c *Client) request(dst []byte, now time.Time, p Packet, id *uint16, kind uint8, filters int, tag uint64) ([]byte, error) {
-	o := &c.s.out
-	if c.state != StateConnected {
-		return dst, ErrNotConnected
-	}
-	if !o.ids.available() {
-		return dst, ErrNoIdentifier
-	}
-	*id = 1
-	out, err := p.AppendTo(dst, c.dialect(FromClient))
-	if err != nil {
-		return dst, err
-	}
-	if !c.fits(len(out) - len(dst)) {
-		return dst, ErrTooLarge
-	}
-	c.clock(now)
-	i := o.get(listRequests)
-	r := &o.slab[i]
-	r.id = o.ids.take(i)
-	r.tag, r.flags, r.propsLen = tag, kind, uint32(filters)
-	_, n := consumeUvarint(out[len(dst)+1:])
-	out[len(dst)+1+n], out[len(dst)+2+n] = byte(r.id>>8), byte(r.id)
-	return c.end(out, len(dst)), nil
-}
-
-// takes reports whether the server takes such subscriptions at all.
-func (c *Client) takes(s *Subscribe) bool {
-	if !c.lim.SubscriptionIDsAvailable && s.Props.Mask().Has(PropSubscriptionID) {
-		return false
-	}
-	if c.lim.WildcardAvailable && c.lim.SharedAvailable {
-		return true
-	}
-	for sub := range s.Subscriptions.All() {
-		if !c.lim.WildcardAvailable && hasWildcard(sub.Filter) || !c.lim.SharedAvailable && isShared(sub.Filter) {
-			return false
-		}
-	}
-	return true
-}
-
-// onRequestAck takes a SUBACK or UNSUBACK.
-func (c *Client) onRequestAck(f Frame, d Dialect) error {
-	var id uint16
-	var codes []byte
-	var props Properties
-	kind, count := uint8(isSubscribe), ruleSubAckCount
-	if f.Type == TypeSubAck {
-		var p SubAck
-		if err := p.Decode(f, d); err != nil {
-			return err
-		}
-		id, codes, props = p.ID, p.Codes, p.Props
-	} else {
-		var p UnsubAck
-		if err := p.Decode(f, d); err != nil {
-			return err
-		}
-		id, codes, props = p.ID, p.Codes, p.Props
-		kind, count = isUnsubscribe, ruleUnsubAckCount
-	}
-	r := c.problemFault(props)
-	i := c.s.out.ids.find(id)
-	switch {
-	case r != ruleNone:
-	case i == 0:
-		c.stats.UnknownAcks++
-		return nil
-	case c.s.out.slab[i].flags&kind == 0 || c.s.out.slab[i].list != listRequests:
-		r = ruleAckKind
-	case len(codes) != int(c.s.out.slab[i].propsLen) && (kind == isSubscribe || d.Version == V5):
-		r = count
-	}
-	if r != ruleNone {
-		return fail(f.Type, d, r, 0)
-	}
-	c.acked = i
-	c.ev.Props, c.ev.Codes = props, codes
-	c.s.finish(i, DropNone, ReasonSuccess)
-	return nil
+	return c.sendAck(dst, TypePubComp, p.ID, code), nil
 }

@@ -11,7 +11,8 @@ import "slices"
 // (SUBSCRIBE, UNSUBSCRIBE) that waits for its acknowledgement. It fills one
 // cache line.
 type record struct {
-	// buf is topic, properties and payload of a message, without topic alias.
+	// buf is topic, properties and payload of a message, without topic alias; of
+	// a request its filters. There expires is the subscription identifier.
 	buf        []byte
 	tag        uint64
 	expires    int64 // end of the message expiry interval, in unix nanoseconds; 0: none
@@ -35,6 +36,7 @@ func (r *record) qos() QoS        { return QoS(r.flags & flagQoS >> 1) }
 const (
 	isSubscribe   = 0x10
 	isUnsubscribe = 0x20
+	isOwn         = 0x40 // of the client's own accord: it has no tag
 )
 
 // fate is the kind of event that tells how the exchange ended.
@@ -42,6 +44,8 @@ func (r *record) fate() EventKind {
 	switch {
 	case r.why != DropNone:
 		return EventDropped
+	case r.flags&isOwn != 0:
+		return EventResubscribed
 	case r.flags&isSubscribe != 0:
 		return EventSubscribed
 	case r.flags&isUnsubscribe != 0:

@@ -43,15 +43,17 @@ const (
 // clock or goroutine: see the package documentation for the loop around it. It
 // is used by one goroutine at a time.
 type Client struct {
-	cfg    Config
-	s      *Session
-	lim    Limits
-	stats  Stats
-	state  State
-	has    pending
-	acked  uint32 // the record whose fate came with ev.Props and ev.Codes
-	ev     Event  // what the events in has and acked need
-	closed struct {
+	cfg      Config
+	s        *Session
+	subs     *registry // nil: nothing was ever subscribed to
+	progress *progress // nil: nobody wants to know
+	lim      Limits
+	stats    Stats
+	state    State
+	has      pending
+	acked    uint32 // the record whose fate came with ev.Props and ev.Codes
+	ev       Event  // what the events in has and acked need
+	closed   struct {
 		cause    Cause
 		code     ReasonCode
 		byPacket bool // whose properties are in ev
@@ -72,7 +74,8 @@ type connection struct {
 	inflight int32     // exchanges that count for the server's receive maximum
 	unacked  int32     // incoming ones that count for ours
 	seen     int       // bytes of an incomplete packet
-	aliases  [][]byte  // inbound: topics by alias
+	aliases  *aliases  // nil: none yet
+	stream   stream
 	auth     authState
 	pings    int32 // PINGREQs not answered
 
@@ -92,7 +95,9 @@ const (
 	hasAuthDone pending = 1 << iota
 	hasConnected
 	hasPacket
+	hasEnd
 	hasKeepAliveDue
+	hasAborted
 	hasClosed
 )
 
@@ -122,6 +127,9 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 		cfg.MaxPacketSize = min(cfg.MaxPacketSize, n)
 	}
 	c := &Client{cfg: cfg, s: s, base: time.Unix(0, 0)}
+	if cfg.Progress {
+		c.progress = new(progress)
+	}
 	c.lim = c.limits(Properties{})
 	p := c.connect()
 	if _, err := p.AppendTo(nil, c.dialect(FromClient)); err != nil {
@@ -226,7 +234,7 @@ func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n in
 	if c.state == StateDisconnected {
 		return dst, 0, ErrClosed
 	}
-	if c.waiting() || c.s.untaken() >= maxOps {
+	if c.waiting() || c.choked() {
 		return dst, 0, ErrPending
 	}
 	c.clock(now)
@@ -234,30 +242,50 @@ func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n in
 		return c.end(dst, len(dst)), 0, nil
 	}
 	before := len(dst)
-	d := c.dialect(FromServer)
-	var f Frame
-	var fault error
-	// What the first byte tells comes first, so that the way the input is cut
-	// into pieces makes no difference.
-	if r := c.typeFault(PacketType(in[0] >> 4)); r != ruleNone {
-		fault = fail(PacketType(in[0]>>4), d, r, 0)
-	} else {
-		f, n, fault = ConsumeFrame(in, d, c.cfg.MaxPacketSize)
-	}
+	seen := c.conn.seen
+	c.conn.seen = len(in)
+	dst, n, fault := c.take(dst, in, c.dialect(FromServer))
 	if n > 0 {
-		c.conn.seen = 0
-		c.conn.lastRecv = c.now
-		c.stats.PacketsIn++
 		c.stats.BytesIn += uint64(n)
-		dst, fault = c.packet(dst, f, d)
-	} else if len(in) > c.conn.seen {
-		c.conn.seen = len(in)
-		c.conn.lastRecv = c.now
+	}
+	if c.state != StateDisconnected {
+		if n > 0 {
+			c.conn.seen = 0
+		}
+		if n > 0 || len(in) > seen {
+			c.conn.lastRecv = c.now
+		}
 	}
 	if fault != nil {
 		dst = c.violation(dst, fault)
 	}
 	return c.end(dst, before), n, nil
+}
+
+// take does what the start of in demands. The error is the violation that ends
+// the connection.
+func (c *Client) take(dst, in []byte, d Dialect) (out []byte, n int, fault error) {
+	if c.conn.stream.on {
+		return c.chunk(dst, in, d)
+	}
+	// What the first byte tells comes first, so that the way the input is cut
+	// into pieces makes no difference.
+	t := PacketType(in[0] >> 4)
+	if r := c.typeFault(t); r != ruleNone {
+		return dst, 0, fail(t, d, r, 0)
+	}
+	f, n, err := ConsumeFrame(in, d, c.cfg.MaxPacketSize)
+	switch {
+	case err != nil:
+		return dst, 0, err
+	case c.cfg.StreamAbove != 0 && c.streams(in):
+		return c.beginStream(dst, in, d)
+	case n == 0:
+		return dst, 0, nil
+	}
+	c.stats.PacketsIn++
+	dst, fault = c.packet(dst, f, d)
+	return dst, n, fault
 }
 
 // typeFault is the rule that forbids a packet of type t in the present state.
@@ -336,10 +364,12 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	}
 	c.lim = lim
 	s := c.s
+	if c.cfg.CleanStart || !p.SessionPresent && d.Version != V31 {
+		c.subs.sessionLost(c.cfg.Resubscribe)
+	}
+	c.subs.connected()
 	switch {
-	case c.cfg.CleanStart:
-		s.forget(DropSessionLost, c.cfg.DropQueued)
-	case !p.SessionPresent && d.Version == V5:
+	case c.cfg.CleanStart, !p.SessionPresent && d.Version == V5:
 		s.forget(DropSessionLost, c.cfg.DropQueued)
 	case !p.SessionPresent && d.Version == V311:
 		// 3.1.1 has the client send again whatever the server says, but the
@@ -355,6 +385,9 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	c.conn.resume = [2]uint32{s.out.lists[listReleased].head, s.out.lists[listSent].head}
 	c.ev = Event{SessionPresent: p.SessionPresent, Props: p.Props}
 	c.has |= hasConnected
+	if n := min(c.cfg.TopicAliases, lim.TopicAliasMaximum); n > 0 {
+		c.aliases().assigned = newAliasTable(n)
+	}
 	if c.conn.auth.busy {
 		c.conn.auth = authState{}
 		c.has |= hasAuthDone
@@ -418,14 +451,18 @@ func (c *Client) violation(dst []byte, fault error) []byte {
 func (c *Client) close(cause Cause, code ReasonCode, err error) {
 	accepted := c.state == StateConnected
 	c.state = StateDisconnected
+	if c.conn.stream.on && c.conn.stream.deliver {
+		c.has |= hasAborted
+	}
 	c.conn = connection{}
 	c.closed.cause, c.closed.code, c.closed.err = cause, code, err
 	c.closed.byPacket = false
 	c.has |= hasClosed
 	c.has &^= hasKeepAliveDue
-	c.s.drop(listRequests, DropConnectionLost)
+	c.dropRequests()
 	c.tokensLost()
 	if accepted && c.s.expiry == 0 {
+		c.subs.sessionLost(c.cfg.Resubscribe)
 		c.s.forget(DropSessionEnded, c.cfg.DropQueued)
 		c.s.setMeta(c.s.clientID, 0, false)
 	}
@@ -494,7 +531,7 @@ func (c *Client) fits(n int) bool {
 // end is how every call that may emit bytes ends: with what waits to be sent,
 // and an account of what was.
 func (c *Client) end(dst []byte, before int) []byte {
-	if c.state == StateConnected && c.s.untaken() < maxOps {
+	if c.state == StateConnected {
 		dst = c.pump(dst, before+c.cfg.Burst)
 	}
 	if n := len(dst) - before; n > 0 {
@@ -511,7 +548,9 @@ func (c *Client) end(dst []byte, before int) []byte {
 func (c *Client) NextOp(op *Op) bool { return c.s.nextOp(op) }
 
 // waiting reports whether events wait to be taken.
-func (c *Client) waiting() bool { return c.has != 0 || c.s.out.lists[listDone].head != 0 }
+func (c *Client) waiting() bool {
+	return c.has != 0 || c.s.out.lists[listDone].head != 0 || c.progress.untold() > 0
+}
 
 // Next moves the next event to *ev, or returns false when there is none. Every
 // field of *ev is set.
@@ -525,9 +564,18 @@ func (c *Client) Next(ev *Event) bool {
 		c.has &^= hasConnected
 		*ev = c.ev
 		ev.Kind = EventConnected
+	case c.progress.untold() > 0:
+		c.progress.tell(ev, c.ev.Props)
 	case c.has&hasPacket != 0:
 		c.has &^= hasPacket
 		*ev = c.ev
+		if ev.Partial || ev.Kind == EventChunk {
+			ev.Token = 0 // it goes with the end
+		}
+	case c.has&hasEnd != 0:
+		c.has &^= hasEnd
+		*ev = Event{}
+		ev.Kind, ev.Token = EventMessageEnd, c.ev.Token
 	case done != 0:
 		r := &c.s.out.slab[done]
 		*ev = Event{}
@@ -536,10 +584,16 @@ func (c *Client) Next(ev *Event) bool {
 			c.acked = 0
 			ev.Props, ev.Codes = c.ev.Props, c.ev.Codes
 		}
+		if r.flags&isOwn != 0 {
+			ev.Tag, ev.Filter = 0, ownFilter(r)
+		}
 		c.s.free(done)
 	case c.has&hasKeepAliveDue != 0:
 		c.has &^= hasKeepAliveDue
 		*ev = Event{Kind: EventKeepAliveDue}
+	case c.has&hasAborted != 0:
+		c.has &^= hasAborted
+		*ev = Event{Kind: EventMessageAborted}
 	case c.has&hasClosed != 0:
 		c.has &^= hasClosed
 		*ev = Event{Kind: EventClosed, Cause: c.closed.cause, Code: c.closed.code, Err: c.closed.err}

@@ -1,0 +1,115 @@
+// This file holds streaming: a large PUBLISH handed on in parts, so that it
+// never has to be in one piece. It must not decide what is delivered or
+// acknowledged: that is qos.go's, once the message is whole.
+
+package mqttcore
+
+// stream is the message that is arriving in parts.
+type stream struct {
+	left    int    // bytes of payload to come
+	id      uint16 // of the message
+	qos     QoS
+	on      bool
+	deliver bool // it is no repeat
+}
+
+// streams reports whether the packet at the start of in is to be streamed.
+func (c *Client) streams(in []byte) bool {
+	total, ok := FrameSize(in)
+	return ok && uint64(total) > uint64(c.cfg.StreamAbove) && PacketType(in[0]>>4) == TypePublish
+}
+
+// beginStream takes the head of the PUBLISH at the start of in, all but its
+// payload. n is 0 when it is not there yet.
+func (c *Client) beginStream(dst, in []byte, d Dialect) (out []byte, n int, fault error) {
+	size, k := consumeUvarint(in[1:])
+	body := in[1+k:]
+	head, known := headSize(body, QoS(in[0]&flagQoS>>1), d.Version)
+	switch {
+	case head > int(size):
+		return dst, 0, fail(TypePublish, d, ruleTruncated, 1+k)
+	case uint64(1+k+head) > uint64(c.cfg.StreamAbove):
+		return dst, 0, fail(TypePublish, d, rulePacketSize, 1+k)
+	case !known || head > len(body):
+		return dst, 0, nil
+	}
+	d.Options &^= RefuseInvalidPayload // it is not there to be looked at
+	c.ev = Event{}
+	p := &c.ev.Message
+	f := Frame{Type: TypePublish, Flags: in[0] & 15, Body: body[:head:head]}
+	if err := p.Decode(f, d); err != nil {
+		return dst, 0, err
+	}
+	p.Payload = nil
+	if p.Props.mask.Has(PropTopicAlias) {
+		if r := c.resolve(p); r != ruleNone {
+			return dst, 0, fail(TypePublish, d, r, 0)
+		}
+	}
+	fresh, r := c.mayReceive(p)
+	if r != ruleNone {
+		return dst, 0, fail(TypePublish, d, r, 0)
+	}
+	c.conn.stream = stream{left: int(size) - head, id: p.ID, qos: p.QoS, on: true, deliver: fresh}
+	if fresh {
+		c.ev.Kind, c.ev.Partial, c.ev.Size, c.ev.subs = EventMessage, true, size-uint32(head), c.subs
+		c.has |= hasPacket
+	}
+	c.stats.PacketsIn++
+	if c.conn.stream.left == 0 {
+		dst, _, fault = c.chunk(dst, nil, d)
+	}
+	return dst, 1 + k + head, fault
+}
+
+// headSize is the size of topic, identifier and properties at the start of a
+// PUBLISH's body, or of what is known of them to be there at least.
+func headSize(b []byte, q QoS, v Version) (n int, known bool) {
+	n = stringSize(b)
+	if len(b) < 2 {
+		return n, false
+	}
+	if q != QoS0 {
+		n += 2
+	}
+	if v != V5 {
+		return n, true
+	}
+	if len(b) <= n {
+		return n + 1, false
+	}
+	size, k := ConsumeUvarint(b[n:])
+	if k == 0 {
+		return n + 1, false
+	}
+	return n + max(k, 1) + int(size), true // a bad length is found when the head is decoded
+}
+
+// chunk takes what there is of a streamed message.
+func (c *Client) chunk(dst, in []byte, d Dialect) (out []byte, n int, err error) {
+	s := &c.conn.stream
+	n = min(s.left, len(in))
+	s.left -= n
+	if s.deliver && n > 0 {
+		c.ev = Event{}
+		c.ev.Kind, c.ev.Message.Payload = EventChunk, in[:n:n]
+		c.has |= hasPacket
+	}
+	if s.left > 0 {
+		return dst, n, nil
+	}
+	deliver := s.deliver
+	p := Publish{ID: s.id, QoS: s.qos}
+	*s = stream{}
+	c.ev.Token = 0
+	if p.QoS != QoS0 {
+		var r rule
+		if dst, _, r = c.receive(dst, &p); r != ruleNone {
+			return dst, n, fail(TypePublish, d, r, 0)
+		}
+	}
+	if deliver {
+		c.has |= hasEnd
+	}
+	return dst, n, nil
+}
