@@ -40,6 +40,7 @@ func TestClientAllocs(t *testing.T) {
 			}
 		}
 	}
+	pong := []byte{0xD0, 0}
 	for _, row := range []struct {
 		name string
 		run  run
@@ -73,14 +74,14 @@ func TestClientAllocs(t *testing.T) {
 				if _, err := s.c.Ping(s.buf, benchNow); err != nil {
 					t.Fatal(err)
 				}
-				s.receive(t, []byte{0xD0, 0})
+				s.receive(t, pong)
 			}
 		}},
 		{"tick and deadline", func(t *testing.T) func() {
 			s := newCycle(t, benchClient(t), QoS0)
 			return func() {
 				s.c.Tick(s.buf, s.c.Deadline())
-				s.receive(t, []byte{0xD0, 0})
+				s.receive(t, pong)
 			}
 		}},
 	} {

@@ -9,6 +9,7 @@ import "time"
 // its slices, which must not be changed.
 type Config struct {
 	Version    Version // 0: 5.0
+	Options    Options // deviations from the specification
 	ClientID   []byte  // empty: in 5.0 the server assigns one, in 3.1.1 only with CleanStart
 	CleanStart bool    // Clean Session in 3.x
 	KeepAlive  uint16  // seconds; 0: off. In 5.0 the server's value wins.
@@ -18,8 +19,7 @@ type Config struct {
 	// Props are the properties of CONNECT: Session Expiry Interval, Receive
 	// Maximum, Maximum Packet Size, Topic Alias Maximum and so on are
 	// announced by them, and obeyed.
-	Props   Properties
-	Options Options
+	Props Properties
 
 	// ConnectTimeout is how long CONNECT may stay unanswered; 0: 30 s, less
 	// than 0: for ever.
@@ -33,13 +33,13 @@ type Config struct {
 	// MaxPacketSize is the size in bytes of the largest packet that is taken
 	// from the server, besides what Props announces; 0: the protocol's.
 	MaxPacketSize uint32
+	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
+	// server's Receive Maximum lowers it.
+	MaxInflight uint16
 	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
 	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
 	// bounds them as well.
 	MaxIncoming int
-	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
-	// server's Receive Maximum lowers it.
-	MaxInflight uint16
 	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
 	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
 	MaxQueued, MaxQueuedBytes int

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type wire struct {
 	begun, accepted, over bool            // CONNECT was seen, CONNACK, DISCONNECT
 	flight                map[uint16]bool // PUBLISH sent and not settled
 	limits                Limits
+	topics                map[uint16]string // by the client's alias
+	partial               *Publish          // the message that comes in parts
 }
 
 // exchange is something that the client was given to do.
@@ -68,6 +71,7 @@ func (d *driver) compare(idle bool) {
 	if !bytes.Equal(d.a.out, d.b.out) || d.a.err != d.b.err && (d.a.err == nil || d.b.err == nil || d.a.err.Error() != d.b.err.Error()) {
 		d.t.Fatalf("two clients, one call: %x, %v and %x, %v", d.a.out, d.a.err, d.b.out, d.b.err)
 	}
+	d.after, d.other = dump(d.after[:0], d.a.c), dump(d.other[:0], d.b.c)
 	if err := d.a.err; err != nil {
 		var misuse Misuse
 		var fault *Error
@@ -77,16 +81,16 @@ func (d *driver) compare(idle bool) {
 		if len(d.a.out) != 0 {
 			d.t.Fatalf("%v, and bytes: %x", err, d.a.out)
 		}
-		if after := dump(nil, d.a.c); !bytes.Equal(d.before, after) {
-			d.t.Fatalf("%v, and the state changed\nfrom %s\nto   %s", err, d.before, after)
+		if !bytes.Equal(d.before, d.after) {
+			d.t.Fatalf("%v, and the state changed\nfrom %s\nto   %s", err, d.before, d.after)
 		}
 	}
 	if idle && d.a.c.State() == StateDisconnected && len(d.a.out) != 0 {
 		d.t.Fatalf("bytes without a connection: %x", d.a.out)
 	}
 	d.sent = append(d.sent, d.a.out...)
-	if a, b := dump(nil, d.a.c), dump(nil, d.b.c); !bytes.Equal(a, b) {
-		d.t.Fatalf("two clients, the same calls, two states\n%s\n%s", a, b)
+	if !bytes.Equal(d.after, d.other) {
+		d.t.Fatalf("two clients, the same calls, two states\n%s\n%s", d.after, d.other)
 	}
 	d.invariants()
 }
@@ -120,11 +124,19 @@ func (d *driver) deliver() bool {
 	d.before = dump(d.before[:0], d.a.c)
 	a, b := &d.a, &d.b
 	var n, m int
-	a.out, n, a.err = a.c.Receive(nil, d.now, a.in)
+	cut := len(a.in)
+	first := min(1, cut)
+	if d.cfg().StreamAbove != 0 { // whose parts are those that come in
+		if cut > 0 && d.tape.bool() {
+			cut = 1 + d.tape.n(cut)
+		}
+		first = cut
+	}
+	a.out, n, a.err = a.c.Receive(nil, d.now, a.in[:cut:cut])
 	b.out = nil
-	for k := min(1, len(b.in)); k <= len(b.in); k++ {
+	for k := first; k <= cut; k++ {
 		b.out, m, b.err = b.c.Receive(b.out, d.now, b.in[:k:k])
-		if m != 0 && m != k {
+		if m != 0 && m != k && first != cut {
 			d.t.Fatalf("Receive takes %d of %d bytes", m, k)
 		}
 		if m != 0 || b.err != nil || b.c.State() != was {
@@ -299,17 +311,28 @@ func (d *driver) see(ev *Event) {
 		if ev.Message.QoS == QoS2 && m.rx[ev.Message.ID] {
 			d.t.Fatalf("the QoS 2 message %d is delivered twice", ev.Message.ID)
 		}
-		if ev.Message.QoS == QoS2 {
-			m.rx[ev.Message.ID] = true
-		}
-		if (ev.Token != 0) != (d.cfg().ManualAck && ev.Message.QoS != QoS0) {
-			d.t.Fatalf("%s: token %d", ev, ev.Token)
-		}
-		if ev.Token != 0 {
-			d.tokens = append(d.tokens, ev.Token)
+		if ev.Partial {
+			m.conn.partial = &Publish{ID: ev.Message.ID, QoS: ev.Message.QoS, Payload: make([]byte, ev.Size)}
+		} else {
+			d.arrived(ev, &ev.Message)
 		}
 		if len(ev.Message.Topic) == 0 {
 			d.t.Fatal("a message without a topic")
+		}
+	case EventChunk:
+		p := m.conn.partial
+		if p == nil || len(ev.Message.Payload) == 0 || len(ev.Message.Payload) > len(p.Payload) {
+			d.t.Fatalf("%s: there is no such part", ev)
+		}
+		p.Payload = p.Payload[len(ev.Message.Payload):]
+	case EventMessageEnd, EventMessageAborted:
+		p := m.conn.partial
+		if p == nil || ev.Kind == EventMessageEnd && len(p.Payload) != 0 {
+			d.t.Fatalf("%s at the wrong time", ev)
+		}
+		m.conn.partial = nil
+		if ev.Kind == EventMessageEnd {
+			d.arrived(ev, p)
 		}
 	case EventPublished, EventSubscribed, EventUnsubscribed, EventDropped:
 		x := m.tags[ev.Tag]
@@ -324,6 +347,19 @@ func (d *driver) see(ev *Event) {
 		}
 		delete(m.conn.flight, x.id)
 		delete(m.tags, ev.Tag)
+	}
+}
+
+// arrived updates the model by a whole message.
+func (d *driver) arrived(ev *Event, p *Publish) {
+	if p.QoS == QoS2 {
+		d.model.rx[p.ID] = true
+	}
+	if (ev.Token != 0) != (d.cfg().ManualAck && p.QoS != QoS0) {
+		d.t.Fatalf("%s: token %d", ev, ev.Token)
+	}
+	if ev.Token != 0 {
+		d.tokens = append(d.tokens, ev.Token)
 	}
 }
 
@@ -383,6 +419,7 @@ func (d *driver) packet(p Packet) {
 	case *Unsubscribe:
 		d.fresh(p.ID, p)
 	case *Publish:
+		d.alias(p)
 		if p.QoS == QoS0 {
 			return
 		}
@@ -401,7 +438,7 @@ func (d *driver) packet(p Packet) {
 			}
 			x.id = p.ID
 		}
-		if string(p.Topic) != x.topic || string(p.Payload) != x.payload || p.QoS != x.qos || p.Retain != x.retain || p.Props.Mask().Has(PropTopicAlias) {
+		if string(p.Topic) != x.topic || string(p.Payload) != x.payload || p.QoS != x.qos || p.Retain != x.retain {
 			d.t.Fatalf("%s, and what was published is %+v", p, *x)
 		}
 		if m.conn.flight == nil {
@@ -411,6 +448,26 @@ func (d *driver) packet(p Packet) {
 		if len(m.conn.flight) > int(m.conn.limits.ReceiveMaximum) {
 			d.t.Fatalf("%d messages under way, the server takes %d", len(m.conn.flight), m.conn.limits.ReceiveMaximum)
 		}
+	}
+}
+
+// alias puts the topic in the place of a topic alias.
+func (d *driver) alias(p *Publish) {
+	w := &d.model.conn
+	a, ok := p.Props.TopicAlias()
+	if !ok {
+		return
+	}
+	if a > w.limits.TopicAliasMaximum || p.QoS != QoS0 && d.cfg().TopicAliases == 0 {
+		d.t.Fatalf("%s: the server takes aliases up to %d", p, w.limits.TopicAliasMaximum)
+	}
+	if w.topics == nil {
+		w.topics = map[uint16]string{}
+	}
+	if len(p.Topic) > 0 {
+		w.topics[a] = string(p.Topic)
+	} else if p.Topic = []byte(w.topics[a]); len(p.Topic) == 0 {
+		d.t.Fatalf("%s: the alias stands for nothing", p)
 	}
 }
 
@@ -568,6 +625,21 @@ func dump(b []byte, v any) []byte {
 	return dumpValue(b, reflect.ValueOf(v))
 }
 
+// namesOf keeps what reflection takes long to tell.
+var namesOf sync.Map
+
+func fieldNames(t reflect.Type) []string {
+	if names, ok := namesOf.Load(t); ok {
+		return names.([]string)
+	}
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Name
+	}
+	namesOf.Store(t, names)
+	return names
+}
+
 func dumpValue(b []byte, v reflect.Value) []byte {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -586,12 +658,12 @@ func dumpValue(b []byte, v reflect.Value) []byte {
 			return dumpValue(b, v.Field(1))
 		}
 		b = append(b, '{')
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if v.Type() == reflect.TypeFor[Client]() && (f.Name == "cfg" || f.Name == "ev" && v.FieldByName("has").Uint() == 0 && v.FieldByName("acked").Uint() == 0) {
+		client := v.Type() == reflect.TypeFor[Client]()
+		for i, name := range fieldNames(v.Type()) {
+			if client && (name == "cfg" || name == "ev" && v.FieldByName("has").Uint() == 0 && v.FieldByName("acked").Uint() == 0) {
 				continue
 			}
-			b = append(append(b, f.Name...), ':')
+			b = append(append(b, name...), ':')
 			b = dumpValue(b, v.Field(i))
 		}
 		return append(b, "} "...)

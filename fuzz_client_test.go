@@ -78,6 +78,8 @@ type driver struct {
 	at       int // the configuration in use
 	a, b     side
 	before   []byte     // a's state before the call
+	after    []byte     // and after it
+	other    []byte     // b's
 	fold     *Session   // what a's ops made
 	tokens   []AckToken // of messages that were delivered
 	sent     []byte     // output not looked at yet
@@ -127,6 +129,14 @@ func (d *driver) config(journal, anonymous bool) Config {
 	bits = t.byte()
 	cfg.KeepAlive = uint16(bits&3) * 10
 	cfg.ManualAck = bits&4 != 0
+	cfg.Progress = bits&8 != 0
+	cfg.Resubscribe = bits&16 != 0
+	if bits&32 != 0 {
+		cfg.TopicAliases = 2
+	}
+	if bits&64 != 0 {
+		cfg.StreamAbove = 30
+	}
 	cfg.Journal = journal
 	if cfg.Version == V5 {
 		bits = t.byte()

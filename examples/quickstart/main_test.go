@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,6 +127,7 @@ func TestExitCodes(t *testing.T) {
 		{"unreachable", unreachable, nil, 1, `^quickstart: cannot reach a broker: dial tcp .* refused\n$`},
 		{"no address", func(*testing.T) string { return "nowhere" }, nil, 1, `^quickstart: cannot reach a broker: .*missing port.*\n$`},
 		{"no such version", unreachable, []string{"-v", "6"}, 2, `^quickstart: -v is 3, 4 or 5,.*\n$`},
+		{"too old a version", unreachable, []string{"-v", "2"}, 2, `^quickstart: -v is 3, 4 or 5,.*\n$`},
 		{"no flag", unreachable, []string{"localhost"}, 2, `^quickstart: .*nothing follows the flags\n$`},
 		{"no number", unreachable, []string{"-v", "five"}, 2, `invalid value "five" for flag -v`},
 		{"refused in 5.0", refusing(mqttcore.ReasonNotAuthorized), nil, 1, `^quickstart: closed: not authorized, Not authorized\n$`},
@@ -137,7 +139,13 @@ func TestExitCodes(t *testing.T) {
 		{"too large", saying("\x20\x03\x00\x00\x00\x30\xff\xff\xff\x7f"), nil, 1, `^quickstart: closed: protocol violation, Packet too large, .*\n$`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			code, stdout, stderr := quickstart(append([]string{"-broker", c.addr(t)}, c.args...)...)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+				t.Errorf("%d bytes were allocated", n) // as the length of a packet said
+			}
 			if code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
