@@ -43,6 +43,10 @@ type Config struct {
 	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
 	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
 	MaxQueued, MaxQueuedBytes int
+	// DropOldest: where the queue is full, the oldest queued messages of lower
+	// QoS than the new one, and then of the same, are dropped to make room
+	// (DropOverflow), instead of refusing the new one with ErrQueueFull.
+	DropOldest bool
 	// DropQueued: messages that were never sent are dropped with the session,
 	// too. They are kept otherwise.
 	DropQueued bool

@@ -134,9 +134,10 @@ const (
 	DropConnectionLost            // a SUBSCRIBE or UNSUBSCRIBE whose connection ended
 	DropExpired                   // its message expiry interval ended before it was sent
 	DropNotAllowed                // the server does not take such a message; Code tells what it lacks
+	DropOverflow                  // it was queued, and had to make room for another (Config.DropOldest)
 )
 
-var dropNames = [...]string{"none", "refused", "session lost", "session ended", "connection lost", "expired", "not allowed"}
+var dropNames = [...]string{"none", "refused", "session lost", "session ended", "connection lost", "expired", "not allowed", "overflow"}
 
 // String names the reason.
 func (d DropReason) String() string { return nameOf(dropNames[:], uint8(d)) }

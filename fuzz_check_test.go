@@ -506,7 +506,7 @@ func (d *driver) invariants() {
 	tags := 0
 	for l := listQueued; l < listCount; l++ {
 		for i := c.s.out.lists[l].head; i != 0; i = c.s.out.slab[i].next {
-			if l == listHeld {
+			if l == listHeld || c.s.out.slab[i].flags&isOwn != 0 {
 				continue
 			}
 			tags++

@@ -59,11 +59,11 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 		out := append(m.appendFields(slices.Grow(dst, size+5), d.Version, size), m.Payload...)
 		return c.end(out, len(dst)), nil
 	}
-	if !c.roomFor(&m) {
-		return dst, ErrQueueFull
-	}
 	if c.choked() {
 		return dst, ErrPending
+	}
+	if !c.roomFor(&m) {
+		return dst, ErrQueueFull
 	}
 	c.clock(now)
 	var expires int64
@@ -77,14 +77,43 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	return c.end(dst, len(dst)), nil
 }
 
-// roomFor reports whether a message can be sent at once or queued.
+// roomFor reports whether a message can be sent at once or queued; it makes
+// room if Config.DropOldest says so, but only if that is enough.
 func (c *Client) roomFor(m *Publish) bool {
 	o := &c.s.out
-	if c.state == StateConnected && o.lists[listQueued].n == 0 && c.canSend() {
+	queued := &o.lists[listQueued]
+	if c.state == StateConnected && queued.n == 0 && c.canSend() {
 		return true
 	}
 	size := len(m.Topic) + m.Props.Len() + len(m.Payload)
-	return int(o.lists[listQueued].n) < c.cfg.MaxQueued && o.bytes+size <= c.cfg.MaxQueuedBytes
+	n, bytes := int(queued.n)+1, o.bytes+size
+	full := func() bool { return n > c.cfg.MaxQueued || bytes > c.cfg.MaxQueuedBytes }
+	if !full() || !c.cfg.DropOldest || c.cfg.MaxQueued <= 0 || size > c.cfg.MaxQueuedBytes {
+		return !full()
+	}
+	// The queue is walked once to see whether dropping is enough, and again to
+	// drop: by QoS, then by age.
+	for _, drop := range [...]bool{false, true} {
+		n, bytes = int(queued.n)+1, o.bytes+size
+		for q := QoS1; q <= m.QoS && full(); q++ {
+			for i := queued.head; i != 0 && full(); {
+				r := &o.slab[i]
+				next := r.next
+				if r.qos() == q {
+					n--
+					bytes -= len(r.buf)
+					if drop {
+						c.s.finish(i, DropOverflow, ReasonSuccess)
+					}
+				}
+				i = next
+			}
+		}
+		if full() {
+			return false
+		}
+	}
+	return true
 }
 
 // canSend reports whether the first of the queued messages may go out now.

@@ -3,6 +3,11 @@
 
 package mqttcore
 
+import (
+	"iter"
+	"time"
+)
+
 // Session is what outlives a connection: outgoing QoS 1 and 2 messages, the
 // identifiers of incoming QoS 2 messages, the client identifier, and whether
 // the server knows the session at all. The zero value is a new session. It
@@ -185,4 +190,56 @@ func (s *Session) received(at uint16) { s.note(OpPutIncoming, 0, s.inbox.slab[at
 func (s *Session) released(at uint16) {
 	s.note(OpDeleteIncoming, 0, s.inbox.slab[at].id, 0)
 	s.inbox.remove(at)
+}
+
+// OutgoingState is where an outgoing message is.
+type OutgoingState uint8
+
+// The states of an outgoing message.
+const (
+	OutgoingQueued   OutgoingState = iota // never sent
+	OutgoingSent                          // sent, not acknowledged
+	OutgoingReleased                      // received by the server, which has yet to forget its identifier
+)
+
+// String names the state.
+func (s OutgoingState) String() string {
+	return nameOf([]string{"queued", "sent", "released"}, uint8(s))
+}
+
+// OutgoingMessage is a message that is not finished. Its texts alias the
+// session and hold until the next call of a method of the client.
+type OutgoingMessage struct {
+	State   OutgoingState
+	Tag     uint64
+	Message Publish   // ID is 0 when it was never sent; a released one has no content
+	Expires time.Time // end of the message expiry interval; zero: none
+}
+
+// Outgoing yields the outgoing messages that are not finished, in the order in
+// which they go or went out: those released, those sent, those queued. Tags
+// survive a restart here.
+func (s *Session) Outgoing() iter.Seq[OutgoingMessage] {
+	return func(yield func(OutgoingMessage) bool) {
+		for _, l := range [...]struct {
+			state OutgoingState
+			list  listID
+		}{{OutgoingReleased, listReleased}, {OutgoingSent, listSent}, {OutgoingQueued, listQueued}} {
+			for i := s.out.lists[l.list].head; i != 0; i = s.out.slab[i].next {
+				r := &s.out.slab[i]
+				m := OutgoingMessage{State: l.state, Tag: r.tag}
+				m.Message = Publish{ID: r.id, QoS: r.qos()}
+				if l.state != OutgoingReleased {
+					m.Message.Topic, m.Message.Payload, m.Message.Retain = r.topic(), r.payload(), r.flags&flagRetain != 0
+					m.Message.Props, _ = ParseProperties(r.props())
+				}
+				if r.expires != 0 {
+					m.Expires = time.Unix(0, r.expires)
+				}
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
 }

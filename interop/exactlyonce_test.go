@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"flag"
-"os"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -78,7 +77,6 @@ func newExactlyOnce(t *testing.T, h host, v mqttcore.Version) *exactlyOnce {
 	}
 	// No Receive Maximum here: neither broker keeps to it once a session was resumed.
 	x.to = newPeer(t, h, lasting(t, v))
-	x.to.rec.MaxEntries=1000000; x.from.rec.MaxEntries=1000000
 	x.to.connect()
 	x.to.subscribe(x.topic, mqttcore.QoS2)
 	x.to.drop()
@@ -88,12 +86,9 @@ func newExactlyOnce(t *testing.T, h host, v mqttcore.Version) *exactlyOnce {
 // run goes on until every message has arrived and every fate is told.
 func (x *exactlyOnce) run() {
 	start := time.Now()
-	end := start.Add(40 * time.Second)
+	end := start.Add(60 * time.Second)
 	for x.told < x.messages || x.arrived < x.messages-x.lost() {
 		if time.Now().After(end) || x.t.Failed() {
-			for i, n := range x.copies { if n == 0 { x.t.Logf("MISSING %d %08x", i, i) } }
-			l := x.to.rec.Ladder(); l.Width=200; os.WriteFile("/tmp/to.txt", []byte(l.String()), 0o666)
-			l = x.from.rec.Ladder(); l.Width=200; os.WriteFile("/tmp/from.txt", []byte(l.String()), 0o666)
 			x.t.Fatalf("seed %d: after %v: %d sent, %d told, %d arrived, %d cuts", *seedFlag,
 				time.Since(start), x.next, x.told, x.arrived, x.cuts)
 		}
@@ -152,23 +147,11 @@ func (x *exactlyOnce) reconnect(p *peer) {
 	}
 }
 
-// pause waits until the broker has done what the publisher asked for.
+// pause waits until nothing of the publisher's is under way.
 func (x *exactlyOnce) pause() {
-	p := x.from
-	if p.c.State() == mqttcore.StateConnecting {
-		p.turn(time.Now().Add(limit))
-	}
-	if p.c.State() != mqttcore.StateConnected {
-		return
-	}
-	p.do(p.c.Ping(p.out, p.now()))
-	for pongs := 0; pongs == 0 && p.c.State() == mqttcore.StateConnected; x.published() {
-		p.turn(time.Now().Add(limit))
-		for _, ev := range p.events {
-			if ev.Kind == mqttcore.EventPong {
-				pongs++
-			}
-		}
+	for x.from.c.State() != mqttcore.StateDisconnected && x.from.c.Session().Len() > 0 {
+		x.from.turn(time.Now().Add(limit))
+		x.published()
 	}
 }
 
