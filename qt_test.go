@@ -46,6 +46,7 @@ var qtDefects = []struct {
 	{"identifiers-shared-by-all-clients", qtIdentifiersShared},
 	{"identifiers-reused-when-full", qtIdentifiersFull},
 	{"shared-subscription-cannot-be-unsubscribed", qtUnsubscribeShared},
+	{"unsuback-error-loses-local-state", qtUnsubAckError},
 	{"wildcards-match-dollar-topics", qtDollarTopics},
 	{"every-packet-copies-the-read-buffer", qtCopies},
 	{"nothing-queued-offline", qtOffline},
@@ -155,6 +156,16 @@ func (l *qtLink) bytes(in []byte) {
 func (l *qtLink) publish(q QoS, tag uint64) {
 	l.Helper()
 	l.do(l.c.Publish(nil, l.now, &Publish{Topic: []byte("a"), QoS: q}, tag))
+}
+
+// subscribe has the client subscribe.
+func (l *qtLink) subscribe(tag uint64, subs ...Subscription) {
+	l.Helper()
+	list, err := NewSubscriptions(subs...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.do(l.c.Subscribe(nil, l.now, &Subscribe{Subscriptions: list}, tag))
 }
 
 // after lets time pass until the client wants to be called, or d if that is
@@ -502,18 +513,18 @@ func qtRefused(t *testing.T, statement string, in []byte) {
 }
 
 func qtProperties(t *testing.T) {
-	qtRefused(t, "unknown", []byte("\x30\x06\x00\x01b\x02\x7f\x00"))
-	qtRefused(t, "of another packet", []byte("\x30\x07\x00\x01b\x03\x21\x00\x01"))
-	qtRefused(t, "duplicate", []byte("\x30\x0c\x00\x01b\x08\x03\x00\x01x\x03\x00\x01x"))
+	qtRefused(t, "§2.2.2.2", []byte("\x30\x06\x00\x01b\x02\x7f\x00"))
+	qtRefused(t, "§2.2.2.2", []byte("\x30\x07\x00\x01b\x03\x21\x00\x01"))
+	qtRefused(t, "§3.3.2.3.9", []byte("\x30\x0c\x00\x01b\x08\x03\x00\x01x\x03\x00\x01x"))
 	if _, err := NewProperties(ContentType("a"), ContentType("b")); !errors.As(err, new(*Error)) {
 		t.Error("duplicate when sending:", err)
 	}
 }
 
 func qtUTF8(t *testing.T) {
-	qtRefused(t, "topic", []byte("\x30\x04\x00\x01\xff\x00"))
-	qtRefused(t, "surrogate", []byte("\x30\x06\x00\x03\xed\xa0\x80\x00"))
-	qtRefused(t, "user property", []byte("\x30\x0a\x00\x01b\x06\x26\x00\x01\xc0\x00\x00"))
+	qtRefused(t, "MQTT-1.5.4-1", []byte("\x30\x04\x00\x01\xff\x00"))
+	qtRefused(t, "MQTT-1.5.4-1", []byte("\x30\x06\x00\x03\xed\xa0\x80\x00"))
+	qtRefused(t, "MQTT-1.5.4-1", []byte("\x30\x0a\x00\x01b\x06\x26\x00\x01\xc0\x00\x00"))
 	l := qtConnect(t, Config{}, nil, qtAccept)
 	if _, err := l.c.Publish(nil, l.now, &Publish{Topic: []byte("\xff")}, 0); !errors.As(err, new(*Error)) {
 		t.Error("topic when sending:", err)
@@ -595,6 +606,26 @@ func qtUnsubscribeShared(t *testing.T) {
 	l.do(l.c.Unsubscribe(nil, l.now, &Unsubscribe{Filters: filters}, 1))
 	l.receive(&UnsubAck{ID: 1, Codes: []byte{0}})
 	l.want("> UNSUBSCRIBE id=1 [$share/g/a/+]", "* unsubscribed tag=1: Success")
+}
+
+func qtUnsubAckError(t *testing.T) {
+	l := qtConnect(t, Config{}, nil, qtAccept)
+	l.subscribe(1, Subscription{Filter: []byte("a/#"), QoS: QoS1})
+	l.receive(&SubAck{ID: 1, Codes: []byte{1}})
+	filters, err := NewFilters("a/#")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		code ReasonCode
+		live bool
+	}{{ReasonNotAuthorized, true}, {ReasonSuccess, false}} {
+		l.do(l.c.Unsubscribe(nil, l.now, &Unsubscribe{Filters: filters}, 2))
+		l.receive(&UnsubAck{ID: uint16(2 + i), Codes: []byte{byte(c.code)}})
+		if _, live := l.c.Subscribed([]byte("a/#")); live != c.live {
+			t.Errorf("after %v: subscribed %v", c.code, live)
+		}
+	}
 }
 
 func qtDollarTopics(t *testing.T) {

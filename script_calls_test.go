@@ -40,6 +40,7 @@ var scriptCalls = map[string]func(*stage, *fields) error{
 		return nil
 	},
 	"client": (*stage).newClient,
+	"restart": (*stage).restart,
 	"connect": func(st *stage, f *fields) error {
 		wasClosed := st.closed
 		st.closed = false
@@ -236,4 +237,17 @@ func (st *stage) newClient(f *fields) error {
 	}
 	st.cfg, st.c, st.s, st.closed, st.in = next, c, c.Session(), false, nil
 	return st.drain()
+}
+
+// restart is a new process: a client of the same configuration with a session
+// that was restored from the bytes of the old one.
+func (st *stage) restart(f *fields) error {
+	b, err := st.s.AppendBinary(nil)
+	s := new(Session)
+	err = errors.Join(err, s.UnmarshalBinary(b))
+	if err == nil {
+		st.s = s
+		err = st.newClient(f)
+	}
+	return err
 }

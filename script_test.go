@@ -40,6 +40,9 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if head := strings.Join(sc.head, " "); !strings.Contains(head, "MQTT-") && !strings.Contains(head, "§") {
+				t.Error("the script names no statement")
+			}
 			got := map[Version][][]string{}
 			for _, v := range sc.versions {
 				t.Run(v.String(), func(t *testing.T) { got[v] = runScript(t, sc, v, broken) })

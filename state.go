@@ -149,7 +149,7 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	}
 	// What another client leaves: requests that were not told their connection
 	// is lost, and messages that expire.
-	s.drop(listRequests, DropConnectionLost)
+	c.dropRequests()
 	c.tokensLost()
 	c.expireQueued()
 	return c, nil

@@ -146,7 +146,7 @@ type peer struct {
 }
 
 // limit is how long a test waits for what has to come.
-const limit = 10 * time.Second
+const limit = 20 * time.Second
 
 // newPeer makes a client. Its ladder is logged when the test fails.
 func newPeer(t testing.TB, h host, cfg mqttcore.Config) *peer {

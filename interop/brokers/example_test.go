@@ -2,6 +2,7 @@ package brokers_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 
 	"mqttcore/interop/brokers"
@@ -19,7 +20,13 @@ func ExampleMochi() {
 		fmt.Println(err)
 		return
 	}
-	conn.Close()
-	fmt.Println("it listens")
-	// Output: it listens
+	defer conn.Close()
+	fmt.Fprint(conn, "\x10\x0C\x00\x04MQTT\x04\x02\x00\x00\x00\x00") // CONNECT of 3.1.1, clean session
+	ack := make([]byte, 4)
+	if _, err := io.ReadFull(conn, ack); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("CONNACK % x\n", ack)
+	// Output: CONNACK 20 02 00 00
 }

@@ -1,0 +1,17 @@
+// Package sim runs MQTT clients, servers, or anything else that talks over byte
+// streams, deterministically: in virtual time, over links that cut, delay and
+// tear, with every decision taken from one source of entropy. The same source
+// gives the same run, byte for byte.
+//
+// A [World] has hosts; on each runs a [Node], which is anyone's code behind one
+// method. Nodes dial each other and get a [Conn], which loses, delays and cuts
+// what is written to it as the world's [Faults] say, but never reorders it.
+//
+//	w := sim.New(sim.Seed(1), sim.Faults{Cut: 5})
+//	server := w.Add("server", myServer)
+//	client := w.Add("client", myClient)
+//	w.Run(time.Minute)
+//
+// [Broker] is a naive model of an MQTT server. It shares with the client under
+// test only the codec, so that a bug cannot cancel itself out.
+package sim
