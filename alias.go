@@ -99,12 +99,17 @@ func (t *aliasTable) unring(a uint16) {
 // minAliased is the length from which on a topic is worth an alias.
 const minAliased = 4
 
+// maxAliased is by how much a packet with alias may be larger than its body
+// without: the fixed header, the property, and the longer size of the
+// properties.
+const maxAliased = 5 + 3 + 1
+
 // assign chooses how a topic goes out in a packet that has size bytes without
 // alias: with the alias, 0 for none, and the topic, empty when the alias alone
 // will do.
 func (c *Client) assign(topic []byte, size int) (alias uint16, name []byte) {
 	a := c.conn.aliases
-	if a == nil || a.assigned == nil || len(topic) < minAliased || size+8 > maxRemaining || !c.fits(size+8) {
+	if a == nil || a.assigned == nil || len(topic) < minAliased || size+maxAliased > maxRemaining || !c.fits(size+maxAliased) {
 		return 0, topic
 	}
 	alias, known := a.assigned.assign(topic)

@@ -15,7 +15,7 @@ var benchNow = time.Now()
 
 // benchClient is a client whose connection was accepted.
 func benchClient(b testing.TB) *Client {
-	c, err := NewClient(Config{Version: V311, ClientID: []byte("bench"), CleanStart: true, KeepAlive: 60}, nil)
+	c, err := NewClient(Config{Version: V311, ClientID: []byte("bench"), CleanStart: true, KeepAlive: 60, MaxInflight: maxID}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

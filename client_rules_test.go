@@ -162,7 +162,7 @@ func TestIdentifiersExhausted(t *testing.T) {
 func TestIdentifiersAreTheSessions(t *testing.T) {
 	m := &Publish{Topic: []byte("a"), QoS: QoS1}
 	for range 2 {
-		c := connected(t, Config{Version: V311, ClientID: []byte("me")}, 0x20, 2, 0, 0)
+		c := connected(t, Config{Version: V311, ClientID: []byte("me"), MaxInflight: maxID}, 0x20, 2, 0, 0)
 		if out, err := c.Publish(nil, scriptStart, m, 1); err != nil || out[5] != 0 || out[6] != 1 {
 			t.Errorf("% x, %v", out, err)
 		}
@@ -172,7 +172,7 @@ func TestIdentifiersAreTheSessions(t *testing.T) {
 // TestPending shows that events must be taken before more is received, and
 // before the next connection, and that commands may be given before.
 func TestPending(t *testing.T) {
-	c := connected(t, Config{Version: V311, ClientID: []byte("me"), CleanStart: true}, 0x20, 2, 0, 0)
+	c := connected(t, Config{Version: V311, ClientID: []byte("me"), CleanStart: true, MaxInflight: maxID}, 0x20, 2, 0, 0)
 	message := []byte{0x30, 3, 0, 1, 'a'}
 	if _, n, err := c.Receive(nil, scriptStart, message); n != len(message) || err != nil {
 		t.Fatal(n, err)

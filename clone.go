@@ -28,8 +28,9 @@ func (c *Client) Clone() *Client {
 	if d.ev.subs != nil {
 		d.ev.subs = d.subs
 	}
+	d.ev.Message.Topic = slices.Clone(d.ev.Message.Topic) // it may be in a.in
 	if c.progress != nil {
-		d.progress = &progress{steps: slices.Clone(c.progress.steps), next: c.progress.next}
+		d.progress = &progress{steps: c.progress.steps.clone()}
 	}
 	if a := c.conn.aliases; a != nil {
 		d.conn.aliases = &aliases{in: cloneTexts(a.in), chosen: cloneTexts(a.chosen)}
@@ -69,7 +70,9 @@ func (s *Session) clone() *Session {
 		t.inbox = &in
 	}
 	if s.j != nil {
-		t.j = &journal{ops: slices.Clone(s.j.ops), next: s.j.next, limbo: slices.Clone(s.j.limbo)}
+		j := *s.j
+		j.ops, j.metas, j.limbo, j.nums = j.ops.clone(), j.metas.clone(), j.limbo.clone(), slices.Clone(j.nums)
+		t.j = &j
 	}
 	return &t
 }
@@ -83,27 +86,33 @@ func (s *Session) clone() *Session {
 func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 	d := *c // so that looking at the time changes nothing
 	d.clock(now)
-	e := stateEncoder{b: dst, now: d.now, epoch: c.s.epoch, tokens: c.tokens}
+	e := stateEncoder{b: dst, now: d.now, tokens: c.tokens}
 	e.num(uint64(c.state), uint64(c.has))
 	e.limits(&c.lim)
-	e.conn(&c.conn)
-	e.session(c.s, c.acked)
+	e.conn(c)
+	e.outgoing(c)
+	e.inbox(c)
+	e.journal(c.s)
 	e.time(c.expires)
-	e.flag(c.subs != nil)
-	if g := c.subs; g != nil {
-		e.rows(g.live)
-		e.rows(g.lost)
-		e.num(uint64(g.next))
-	}
+	e.registry(c.subs)
+	news := c.has&(hasAuthDone|hasConnected|hasPacket|hasEnd) != 0
+	props := c.acked != 0 || c.has&hasClosed != 0 && c.closed.byPacket
 	e.num(uint64(c.progress.untold()))
 	if p := c.progress; p != nil {
-		for _, s := range p.steps[p.next:] {
+		for _, s := range p.steps.all() {
 			e.num(s.tag, uint64(s.id), uint64(s.status), uint64(s.from), uint64(s.code))
 			e.flag(s.packet)
+			props = props || s.packet
 		}
 	}
-	if c.waiting() {
+	if news {
 		e.event(&c.ev)
+	}
+	if props {
+		e.text(c.ev.Props.wire)
+		e.text(c.ev.Codes)
+	}
+	if c.has&hasClosed != 0 {
 		e.num(uint64(c.closed.cause), uint64(c.closed.code))
 		e.flag(c.closed.byPacket)
 		e.flag(c.closed.err != nil)
@@ -119,7 +128,6 @@ func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 type stateEncoder struct {
 	b      []byte
 	now    int64
-	epoch  uint32
 	tokens uint64
 }
 
@@ -163,52 +171,91 @@ func (e *stateEncoder) limits(l *Limits) {
 	e.flag(l.SharedAvailable)
 }
 
-func (e *stateEncoder) conn(n *connection) {
+// conn encodes a connection. What can make no difference any more is left out,
+// so that time that nobody counts makes no new state.
+func (e *stateEncoder) conn(c *Client) {
+	n := &c.conn
 	e.num(uint64(n.inflight), uint64(n.unacked), uint64(n.seen), uint64(n.pings))
-	for _, t := range [...]int64{n.started, n.lastSent, n.lastRecv, n.pinged, n.lastPing, n.told} {
-		e.time(t)
+	if c.state == StateConnecting {
+		e.time(n.started)
+	}
+	if c.state == StateConnecting || c.lim.KeepAlive != 0 || n.pings != 0 {
+		e.time(n.lastSent)
+		e.time(n.lastRecv)
+		e.flag(n.told > min(n.lastSent, n.lastRecv))
+		if n.told > min(n.lastSent, n.lastRecv) {
+			e.time(n.told)
+		}
+	}
+	if n.pings != 0 {
+		e.time(n.pinged)
+		e.time(n.lastPing)
 	}
 	e.flag(n.auth.busy)
 	e.flag(n.auth.turn)
 	e.flag(n.stream.on)
 	e.flag(n.stream.deliver)
 	e.num(uint64(n.stream.left), uint64(n.stream.id), uint64(n.stream.qos))
-	e.flag(n.aliases != nil)
-	if a := n.aliases; a != nil {
-		for _, l := range [...][][]byte{a.in, a.chosen} {
-			e.num(uint64(len(l)))
-			for _, t := range l {
+	a := n.aliases
+	if a == nil {
+		a = new(aliases)
+	}
+	for _, l := range [...][][]byte{a.in, a.chosen} {
+		for i, t := range l {
+			if len(t) > 0 {
+				e.num(uint64(i))
 				e.text(t)
 			}
 		}
-		e.flag(a.assigned != nil)
-		if t := a.assigned; t != nil {
-			e.num(uint64(len(t.entry)), uint64(t.used))
-			for i := t.entry[0].newer; i != 0; i = t.entry[i].newer {
-				e.num(uint64(i))
-				e.text(t.entry[i].topic)
-			}
+		e.num(0) // no alias
+	}
+	e.flag(a.assigned != nil)
+	if t := a.assigned; t != nil {
+		e.num(uint64(len(t.entry)), uint64(t.used))
+		for i := t.entry[0].newer; i != 0; i = t.entry[i].newer {
+			e.num(uint64(i))
+			e.text(t.entry[i].topic)
 		}
 	}
 }
 
-func (e *stateEncoder) session(s *Session, acked uint32) {
+// outgoing encodes a session and its records, without the places that they
+// have in the slab.
+func (e *stateEncoder) outgoing(c *Client) {
+	s := c.s
 	e.text(s.clientID)
 	e.num(uint64(s.expiry))
 	e.flag(s.established)
 	o := &s.out
+	e.num(uint64(o.bytes))
 	for l := listQueued; l < listCount; l++ {
 		e.num(uint64(o.lists[l].n))
 		for i := o.lists[l].head; i != 0; i = o.slab[i].next {
 			r := &o.slab[i]
-			e.num(r.tag, uint64(r.id), uint64(r.flags), uint64(r.topicLen), uint64(r.propsLen), uint64(r.why), uint64(r.code))
-			e.flag(r.epoch == e.epoch)
-			e.flag(i == acked)
-			e.text(r.buf)
-			if r.flags&(isSubscribe|isUnsubscribe) != 0 {
-				e.num(uint64(r.expires))
+			e.num(uint64(r.flags))
+			if r.flags&isOwn != 0 { // its tag is a place in the registry
+				e.text(ownFilter(r))
 			} else {
-				e.time(r.expires)
+				e.num(r.tag)
+			}
+			switch l {
+			case listDone:
+				e.num(uint64(r.why), uint64(r.code))
+				e.flag(i == c.acked)
+				continue
+			case listRequests:
+				e.num(uint64(r.id), uint64(r.propsLen), uint64(r.expires))
+				e.text(r.buf)
+				continue
+			case listQueued, listSent:
+				e.num(uint64(r.topicLen), uint64(r.propsLen))
+				e.text(r.buf)
+			}
+			e.num(uint64(r.id))
+			e.time(r.expires)
+			if c.state == StateConnected {
+				e.flag(r.epoch == s.epoch)
+				e.flag(i == c.conn.resume[0] || i == c.conn.resume[1])
 			}
 		}
 	}
@@ -216,24 +263,66 @@ func (e *stateEncoder) session(s *Session, acked uint32) {
 	for id := o.ids.first; id != 0; id = uint16(o.ids.slot[id]) {
 		e.num(uint64(id))
 	}
-	e.num(uint64(s.inbox.len()))
-	if in := s.inbox; in != nil {
-		for l := range in.lists {
-			for at := in.lists[l].head; at != 0; at = in.slab[at].next {
-				r := &in.slab[at]
-				e.num(uint64(l), uint64(r.id), uint64(r.qos), uint64(r.code))
+}
+
+// inbox encodes the incoming messages: those that wait to be answered in their
+// order, the others, whose order is of no effect, by identifier.
+func (e *stateEncoder) inbox(c *Client) {
+	e.num(uint64(c.s.inbox.len()))
+	in := c.s.inbox
+	if in == nil {
+		return
+	}
+	for l := range in.lists {
+		var at []uint16
+		for i := in.lists[l].head; i != 0; i = in.slab[i].next {
+			at = append(at, i)
+		}
+		if l := inListID(l); l == inReceived || l == inAway {
+			slices.SortFunc(at, func(a, b uint16) int { return int(in.slab[a].id) - int(in.slab[b].id) })
+		}
+		e.num(uint64(len(at)))
+		for _, i := range at {
+			r := &in.slab[i]
+			e.num(uint64(r.id))
+			if c.state == StateConnected {
+				e.flag(r.epoch == c.s.epoch)
+			}
+			if inListID(l) != inReceived {
+				e.num(uint64(r.qos), uint64(r.code))
 				e.flag(r.acked)
-				e.flag(r.epoch == e.epoch)
 				e.token(r.token)
 				e.text(r.props)
 			}
 		}
 	}
+}
+
+// journal encodes the ops that were not taken, with the messages in them.
+func (e *stateEncoder) journal(s *Session) {
 	e.num(uint64(s.untaken()))
-	if j := s.j; j != nil {
-		for _, op := range j.ops[j.next:] {
-			e.num(op)
+	j := s.j
+	if j == nil {
+		return
+	}
+	for _, op := range j.ops.all() {
+		e.num(op >> 32)
+		i := uint32(op)
+		if i == 0 {
+			continue
 		}
+		e.num(j.last - j.nums[i])
+		if OpKind(op>>56) == OpPut {
+			r := &s.out.slab[i]
+			e.num(r.tag, uint64(r.flags), uint64(r.topicLen), uint64(r.propsLen))
+			e.text(r.buf)
+			e.time(r.expires)
+		}
+	}
+	for _, m := range j.metas.all() {
+		e.text(m.clientID)
+		e.num(uint64(m.expiry))
+		e.flag(m.established)
 	}
 }
 
@@ -245,11 +334,20 @@ func (e *stateEncoder) token(t AckToken) {
 	}
 }
 
-func (e *stateEncoder) rows(rows []liveRow) {
-	e.num(uint64(len(rows)))
-	for _, l := range rows {
-		e.text([]byte(l.filter))
-		e.num(uint64(l.id), uint64(l.options), uint64(l.granted))
+// registry encodes the live subscriptions, and of those lost the ones that are
+// not settled: asked for, and yet to be asked for.
+func (e *stateEncoder) registry(g *registry) {
+	if g == nil {
+		g = new(registry)
+	}
+	for _, rows := range [...][]liveRow{g.live, g.lost[:g.next], g.lost[g.next:]} {
+		for _, l := range rows {
+			if l.filter != "" {
+				e.text([]byte(l.filter))
+				e.num(uint64(l.id), uint64(l.options), uint64(l.granted))
+			}
+		}
+		e.num(0) // no filter
 	}
 }
 

@@ -33,8 +33,9 @@ type Config struct {
 	// MaxPacketSize is the size in bytes of the largest packet that is taken
 	// from the server, besides what Props announces; 0: the protocol's.
 	MaxPacketSize uint32
-	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535. The
-	// server's Receive Maximum lowers it.
+	// MaxInflight bounds the QoS 1 and 2 messages under way; 0: 65,535 in 5.0,
+	// where the server's Receive Maximum lowers it, and 20 in 3.x, where servers
+	// have limits too, and cannot tell them.
 	MaxInflight uint16
 	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
 	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
@@ -106,6 +107,7 @@ const (
 	defaultMaxQueued      = 1000
 	defaultMaxQueuedBytes = 1 << 20
 	defaultBurst          = 64 << 10
+	defaultInflight3      = 20
 )
 
 func setDefault[T comparable](v *T, d T) {

@@ -156,7 +156,8 @@ type AckToken uint64
 
 // Event is something that happened to a client. Fields that do not count for
 // its Kind are zero. Slices alias the input of the Receive call that brought
-// it and hold until the caller changes those bytes.
+// it and hold until the caller changes those bytes; a topic that came as a
+// topic alias, and Filter, hold until the next call of a method of the client.
 type Event struct {
 	Kind           EventKind
 	Cause          Cause

@@ -548,7 +548,7 @@ func checkSession(s *Session) error {
 		records += int(n)
 	}
 	if s.j != nil {
-		records += len(s.j.limbo)
+		records += s.j.limbo.len()
 	}
 	if len(o.slab) > 0 && records != len(o.slab)-1 {
 		return fmt.Errorf("%d records of %d are in a list", records, len(o.slab)-1)

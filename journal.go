@@ -1,36 +1,10 @@
-// This file holds the journal: what changed in a session as a sequence of ops,
-// their binary form, and the snapshot, which is the shortest sequence of ops
-// that makes the session. It must not know connections.
-//
-// A record on disk, integers big-endian:
-//
-//	offset  size
-//	0       1     0xD5
-//	1       1     format version, 1
-//	2       1     kind of op
-//	3       1     flags: bit 0 RETAIN, bits 1-2 QoS, bit 3 established,
-//	              bit 4 sent, bit 5 queued, bit 6 incoming (what a clear clears)
-//	4       4     size of the body
-//	8       4     CRC-32 (IEEE) of the 8 bytes before
-//	12      n     body, by kind:
-//	              put         slot 4, tag 8, expires 8, topic length 2,
-//	                          properties length 4, topic, properties, payload
-//	              sent        slot 4, identifier 2
-//	              release, hold, delete   slot 4
-//	              put incoming, delete incoming   identifier 2
-//	              clear       nothing
-//	              meta        session expiry interval 4, client identifier
-//	12+n    4     CRC-32 (IEEE) of the body
-//
-// A snapshot is a header of the same form, kind 0x7F, whose body is the op
-// records.
+// This file holds the journal: what changed in a session, as a sequence of ops,
+// and how a session is made from ops. It must not know connections, nor bytes
+// (journal_binary.go).
 
 package mqttcore
 
-import (
-	"hash/crc32"
-	"iter"
-)
+import "iter"
 
 // OpKind is the kind of a change to a session.
 type OpKind uint8
@@ -46,7 +20,7 @@ const (
 	OpDeleteIncoming                   // it was released
 	OpClear                            // the server does not know the session any more
 	OpMeta                             // client identifier, expiry or existence changed
-	opSnapshot       OpKind = 0x7F
+	opKinds
 )
 
 var opNames = [...]string{"none", "put", "sent", "release", "hold", "delete", "put incoming", "delete incoming", "clear", "meta"}
@@ -54,20 +28,20 @@ var opNames = [...]string{"none", "put", "sent", "release", "hold", "delete", "p
 // String names the kind.
 func (k OpKind) String() string { return nameOf(opNames[:], uint8(k)) }
 
-// Op is one change to a session. Which fields count depends on the kind. The
-// texts alias the session and hold until the next call of a method of the
-// client.
+// Op is one change to a session. Which fields count depends on the kind; the
+// others are zero. The texts of one that NextOp gave alias the session and hold
+// until the next call of a method of the client.
 type Op struct {
 	Kind OpKind
-	Slot uint32 // names the outgoing message, from its put to its delete
-	ID   uint16 // sent, put incoming, delete incoming
+	Num  uint64 // put to delete: names the outgoing message; never 0
+	ID   uint16 // sent, put incoming, delete incoming: the packet identifier
 
 	// put
 	Tag     uint64
 	Expires int64 // end of the message expiry interval, in unix nanoseconds; 0: none
 	QoS     QoS
 	Retain  bool
-	Topic   []byte
+	Topic   []byte     // empty in a snapshot when only the identifier matters
 	Props   Properties // without topic alias
 	Payload []byte
 
@@ -80,17 +54,70 @@ type Op struct {
 	Established bool
 }
 
-// ErrCorrupt is the error of bytes that are no journal or snapshot of a known
-// format, or not one that fits the session.
-const ErrCorrupt Misuse = "mqttcore: the journal or snapshot is damaged"
+// The misuse errors of journals and snapshots.
+const (
+	ErrCorrupt Misuse = "mqttcore: the journal or snapshot is damaged, or does not fit the session"
+	ErrInUse   Misuse = "mqttcore: the session has been used by a client"
+)
 
-// journal is the ops that were not taken yet. An entry is kind, flags,
-// identifier and slot in one word; the rest is in the record, which is not used
-// again before the op is taken.
-type journal struct {
-	ops   []uint64
+// fifo is a queue in a slice that takes at most about twice the space of what
+// is in it at its longest, however slowly it is emptied.
+type fifo[T any] struct {
+	items []T
 	next  int
-	limbo []uint32 // freed records that untaken ops name
+}
+
+func (q *fifo[T]) len() int       { return len(q.items) - q.next }
+func (q *fifo[T]) all() []T       { return q.items[q.next:] }
+func (q *fifo[T]) first() T       { return q.items[q.next] }
+func (q *fifo[T]) clone() fifo[T] { return fifo[T]{items: append([]T(nil), q.all()...)} }
+
+func (q *fifo[T]) push(v T) {
+	if len(q.items) == cap(q.items) && q.next > len(q.items)/2 {
+		q.items, q.next = q.items[:copy(q.items, q.all())], 0
+	}
+	q.items = append(q.items, v)
+}
+
+func (q *fifo[T]) pop() T {
+	v := q.items[q.next]
+	if q.next++; q.next == len(q.items) {
+		q.items, q.next = q.items[:0], 0
+	}
+	return v
+}
+
+// journal is what a session has more when a journal is kept, or when it was
+// made from one.
+type journal struct {
+	// ops are those not taken yet: kind, flags, identifier and record in one
+	// word. The message is in the record, which is not used again before the op
+	// is taken.
+	ops   fifo[uint64]
+	taken uint64        // number of ops taken
+	metas fifo[meta]    // of the untaken ops of kind OpMeta
+	limbo fifo[inLimbo] // freed records that untaken ops may name
+
+	// Ops name messages by numbers that are given in order and never again: a
+	// journal is as large as what is in it, whatever names it holds.
+	nums []uint64 // of the message in each record
+	last uint64   // given
+	// record finds a message by its number while ops are applied; nil once a
+	// client uses the session.
+	record map[uint64]uint32
+}
+
+// meta is what an op of kind OpMeta tells.
+type meta struct {
+	clientID    []byte
+	expiry      uint32
+	established bool
+}
+
+// inLimbo is a freed record. It can be used again when so many ops are taken.
+type inLimbo struct {
+	record uint32
+	taken  uint64
 }
 
 // maxOps is the number of untaken ops from which on calls fail with
@@ -105,10 +132,36 @@ const (
 )
 
 // note adds an op when a journal is kept.
-func (s *Session) note(k OpKind, flags uint8, id uint16, slot uint32) {
-	if s.j != nil {
-		s.j.ops = append(s.j.ops, uint64(k)<<56|uint64(flags)<<48|uint64(id)<<32|uint64(slot))
+func (s *Session) note(k OpKind, flags uint8, id uint16, i uint32) {
+	if s.j == nil {
+		return
 	}
+	switch k {
+	case OpPut:
+		s.j.last++
+		s.j.name(i, s.j.last)
+	case OpMeta:
+		s.j.metas.push(meta{s.clientID, s.expiry, s.established})
+	}
+	s.j.ops.push(uint64(k)<<56 | uint64(flags)<<48 | uint64(id)<<32 | uint64(i))
+}
+
+// name gives the message in record i its number.
+func (j *journal) name(i uint32, num uint64) {
+	for int(i) >= len(j.nums) {
+		j.nums = append(j.nums, 0)
+	}
+	j.nums[i] = num
+	j.last = max(j.last, num)
+}
+
+// num is the number of the message in record i. Without a journal it is that of
+// the record.
+func (s *Session) num(i uint32) uint64 {
+	if s.j == nil {
+		return uint64(i)
+	}
+	return s.j.nums[i]
 }
 
 // untaken is the number of ops that wait.
@@ -116,33 +169,37 @@ func (s *Session) untaken() int {
 	if s.j == nil {
 		return 0
 	}
-	return len(s.j.ops) - s.j.next
+	return s.j.ops.len()
 }
 
-// nextOp takes the oldest op. After the last one, the records in limbo are
-// free.
+// nextOp takes the oldest op. What the one before it was the last to name is
+// free from now on.
 func (s *Session) nextOp(op *Op) bool {
-	if s.untaken() == 0 {
-		if j := s.j; j != nil {
-			j.ops, j.next = j.ops[:0], 0
-			for _, i := range j.limbo {
-				s.out.free(i)
-			}
-			j.limbo = j.limbo[:0]
-		}
+	j := s.j
+	if j == nil {
 		return false
 	}
-	e := s.j.ops[s.j.next]
-	s.j.next++
-	flags := uint8(e >> 48)
-	*op = Op{Kind: OpKind(e >> 56), ID: uint16(e >> 32), Slot: uint32(e)}
+	for j.limbo.len() > 0 && j.limbo.first().taken <= j.taken {
+		s.out.free(j.limbo.pop().record)
+	}
+	if j.ops.len() == 0 {
+		return false
+	}
+	e := j.ops.pop()
+	j.taken++
+	i, flags := uint32(e), uint8(e>>48)
+	*op = Op{Kind: OpKind(e >> 56), ID: uint16(e >> 32)}
 	switch op.Kind {
 	case OpPut:
-		s.out.slab[op.Slot].op(op)
+		s.out.slab[i].op(op)
+		op.Num = j.nums[i]
+	case OpSent, OpRelease, OpHold, OpDelete:
+		op.Num = j.nums[i]
 	case OpClear:
 		op.Sent, op.Queued, op.Incoming = flags&clearSent != 0, flags&clearQueued != 0, flags&clearIncoming != 0
 	case OpMeta:
-		op.ClientID, op.Expiry, op.Established = s.clientID, s.expiry, s.established
+		m := j.metas.pop()
+		op.ClientID, op.Expiry, op.Established = m.clientID, m.expiry, m.established
 	}
 	return true
 }
@@ -153,6 +210,34 @@ func (r *record) op(op *Op) {
 	op.QoS, op.Retain = r.qos(), r.flags&flagRetain != 0
 	op.Topic, op.Payload = r.topic(), r.payload()
 	op.Props, _ = ParseProperties(r.props())
+}
+
+// adopt makes the session one that a client uses: with a journal or without,
+// and with a pool of identifiers.
+func (s *Session) adopt(journaled bool) {
+	s.used = true
+	switch {
+	case !journaled && s.j != nil:
+		for s.j.limbo.len() > 0 {
+			s.out.free(s.j.limbo.pop().record)
+		}
+		s.j = nil
+	case journaled && s.j == nil:
+		s.j = new(journal)
+		for i := range s.out.slab {
+			s.j.name(uint32(i), uint64(i))
+		}
+	}
+	if s.j != nil {
+		s.j.record = nil
+	}
+	if p := &s.out.ids; p.free == 0 { // unless a client used it before, nothing is in the list of free ones
+		for id := 1; id < len(p.slot); id++ {
+			if p.slot[id] == 0 {
+				p.giveBack(uint16(id))
+			}
+		}
+	}
 }
 
 // ops yields the shortest journal that makes the session. One Op is used for
@@ -170,15 +255,16 @@ func (s *Session) ops() iter.Seq[*Op] {
 		for _, l := range [...]listID{listReleased, listSent, listHeld, listQueued} {
 			for i := s.out.lists[l].head; i != 0; i = s.out.slab[i].next {
 				r := &s.out.slab[i]
-				put := Op{Kind: OpPut, Slot: i}
+				num := s.num(i)
+				put := Op{Kind: OpPut, Num: num}
 				r.op(&put)
 				if l == listReleased || l == listHeld {
 					put.Topic, put.Props, put.Payload = nil, Properties{}, nil
 				}
 				if !step(put) ||
-					l != listQueued && !step(Op{Kind: OpSent, Slot: i, ID: r.id}) ||
-					l == listReleased && !step(Op{Kind: OpRelease, Slot: i}) ||
-					l == listHeld && !step(Op{Kind: OpHold, Slot: i}) {
+					l != listQueued && !step(Op{Kind: OpSent, Num: num, ID: r.id}) ||
+					l == listReleased && !step(Op{Kind: OpRelease, Num: num}) ||
+					l == listHeld && !step(Op{Kind: OpHold, Num: num}) {
 					return
 				}
 			}
@@ -191,78 +277,87 @@ func (s *Session) ops() iter.Seq[*Op] {
 	}
 }
 
-// Apply does to the session what op says; a session that no client uses
-// becomes by all ops what the journaled one was. It fails with ErrCorrupt, and
-// changes nothing, when the op does not fit the session.
+// valid reports whether an op can be at all, whatever the session.
+func (op *Op) valid() bool {
+	switch op.Kind {
+	case OpPut:
+		size := len(op.Topic) + op.Props.Len() + len(op.Payload)
+		return op.Num != 0 && (op.QoS == QoS1 || op.QoS == QoS2) && size <= maxRemaining &&
+			len(op.Topic) <= maxString && topicFault(op.Topic, Dialect{Version: V31}) == ruleNone &&
+			!op.Props.Mask().Has(PropTopicAlias) &&
+			op.Props.fault(TypePublish, Dialect{Version: V5, From: FromClient}) == ruleNone
+	case OpSent:
+		return op.Num != 0 && op.ID != 0
+	case OpRelease, OpHold, OpDelete:
+		return op.Num != 0
+	case OpPutIncoming, OpDeleteIncoming:
+		return op.ID != 0
+	case OpMeta:
+		return len(op.ClientID) <= maxString
+	}
+	return op.Kind == OpClear
+}
+
+// Apply does to the session what op says. A new session becomes by all ops of a
+// journal, or of a snapshot and the journal after it, what the journaled one
+// was. It copies the texts of op.
+//
+// It fails with ErrCorrupt when the op does not fit the session, and with
+// ErrInUse when a client has used the session; nothing changed then.
 func (s *Session) Apply(op *Op) error {
-	o := &s.out
-	in := func(lists ...listID) bool {
-		if int(op.Slot) >= len(o.slab) || op.Slot == 0 {
-			return false
-		}
-		for _, l := range lists {
-			if o.slab[op.Slot].list == l {
-				return true
-			}
-		}
-		return false
+	switch {
+	case s.used:
+		return ErrInUse
+	case !op.valid():
+		return ErrCorrupt
+	case s.j == nil:
+		s.j = &journal{record: map[uint64]uint32{}}
+	}
+	o, j := &s.out, s.j
+	i := j.record[op.Num] // 0: there is no such message
+	list := o.at(i)
+	fits := true
+	switch op.Kind {
+	case OpPut:
+		fits = i == 0
+	case OpSent:
+		fits = list == listQueued && o.ids.claim(op.ID, i)
+	case OpRelease, OpHold:
+		fits = list == listSent && o.slab[i].qos() == QoS2
+	case OpDelete:
+		fits = i != 0
+	case OpPutIncoming, OpDeleteIncoming:
+		fits = (s.inbox.find(op.ID) != 0) == (op.Kind == OpDeleteIncoming)
+	}
+	if !fits {
+		return ErrCorrupt
 	}
 	switch op.Kind {
 	case OpPut:
-		if op.Slot == 0 || op.Slot > maxSlots || op.QoS == QoS0 || op.QoS > QoS2 || len(op.Topic) > maxString ||
-			int(op.Slot) < len(o.slab) && o.slab[op.Slot].list != listFree {
-			return ErrCorrupt
-		}
-		for int(op.Slot) >= len(o.slab) {
-			o.extend()
-		}
-		o.use(op.Slot, listQueued)
+		i = o.get(listQueued)
+		j.name(i, op.Num)
+		j.record[op.Num] = i
 		p := Publish{Topic: op.Topic, Payload: op.Payload, QoS: op.QoS, Retain: op.Retain, Props: op.Props}
-		s.fill(op.Slot, &p, op.Tag, op.Expires)
+		s.fill(i, &p, op.Tag, op.Expires)
 	case OpSent:
-		if !in(listQueued) || op.ID == 0 {
-			return ErrCorrupt
-		}
-		o.bytes -= len(o.slab[op.Slot].buf)
-		o.slab[op.Slot].id = op.ID
-		o.move(op.Slot, listSent)
+		o.bytes -= len(o.slab[i].buf)
+		o.slab[i].id = op.ID
+		o.move(i, listSent)
 	case OpRelease:
-		if !in(listSent) || o.slab[op.Slot].qos() != QoS2 {
-			return ErrCorrupt
-		}
-		o.move(op.Slot, listReleased)
+		o.move(i, listReleased)
 	case OpHold:
-		if !in(listSent) {
-			return ErrCorrupt
-		}
-		o.move(op.Slot, listHeld)
+		o.move(i, listHeld)
 	case OpDelete:
-		if !in(listQueued, listSent, listReleased, listHeld) {
-			return ErrCorrupt
-		}
-		if o.slab[op.Slot].list == listQueued {
-			o.bytes -= len(o.slab[op.Slot].buf)
-		}
-		o.put(op.Slot)
+		s.unput(i)
 	case OpPutIncoming:
-		if op.ID == 0 || s.inbox.find(op.ID) != 0 {
-			return ErrCorrupt
-		}
 		s.incoming().put(op.ID, QoS2, inReceived)
 	case OpDeleteIncoming:
-		at := s.inbox.find(op.ID)
-		if at == 0 {
-			return ErrCorrupt
-		}
-		s.inbox.remove(at)
+		s.inbox.remove(s.inbox.find(op.ID))
 	case OpClear:
 		for l, gone := range [listCount]bool{listSent: op.Sent, listReleased: op.Sent, listHeld: op.Sent, listQueued: op.Queued} {
 			for gone && o.lists[l].head != 0 {
-				o.put(o.lists[l].head)
+				s.unput(o.lists[l].head)
 			}
-		}
-		if op.Queued {
-			o.bytes = 0
 		}
 		if op.Incoming {
 			s.inbox.clear()
@@ -270,253 +365,20 @@ func (s *Session) Apply(op *Op) error {
 	case OpMeta:
 		s.clientID = append([]byte(nil), op.ClientID...)
 		s.expiry, s.established = op.Expiry, op.Established
-	default:
-		return ErrCorrupt
 	}
 	return nil
 }
 
-// maxSlots bounds the slots that a journal may name, and by that the memory
-// that a damaged one can ask for.
-const maxSlots = 1 << 22
-
-const (
-	opMagic   = 0xD5
-	opFormat  = 1
-	opHeader  = 12
-	opTrailer = 4
-)
-
-// AppendBinary appends the op in the journal's format. The error is nil.
-func (op *Op) AppendBinary(dst []byte) ([]byte, error) {
-	var flags uint8
-	for bit, set := range [...]bool{op.Retain, false, false, op.Established, op.Sent, op.Queued, op.Incoming} {
-		if set {
-			flags |= 1 << bit
-		}
+// unput takes the message in record i out of a session that no client uses.
+func (s *Session) unput(i uint32) {
+	r := &s.out.slab[i]
+	if r.list == listQueued {
+		s.out.bytes -= len(r.buf)
 	}
-	at := len(dst)
-	dst = append(dst, opMagic, opFormat, byte(op.Kind), flags|uint8(op.QoS&3)<<1, 0, 0, 0, 0, 0, 0, 0, 0)
-	switch op.Kind {
-	case OpPut:
-		dst = appendUint64(appendUint64(appendUint32(dst, op.Slot), op.Tag), uint64(op.Expires))
-		dst = append(dst, byte(len(op.Topic)>>8), byte(len(op.Topic)))
-		dst = append(appendUint32(dst, uint32(op.Props.Len())), op.Topic...)
-		dst = append(op.Props.AppendTo(dst), op.Payload...)
-	case OpSent:
-		dst = append(appendUint32(dst, op.Slot), byte(op.ID>>8), byte(op.ID))
-	case OpRelease, OpHold, OpDelete:
-		dst = appendUint32(dst, op.Slot)
-	case OpPutIncoming, OpDeleteIncoming:
-		dst = append(dst, byte(op.ID>>8), byte(op.ID))
-	case OpMeta:
-		dst = append(appendUint32(dst, op.Expiry), op.ClientID...)
+	if r.id != 0 {
+		s.out.ids.slot[r.id] = 0
+		r.id = 0
 	}
-	return seal(dst, at), nil
+	delete(s.j.record, s.j.nums[i])
+	s.out.put(i)
 }
-
-// seal completes the record that begins at dst[at:] with its size and sums.
-func seal(dst []byte, at int) []byte {
-	head, body := dst[at:at+opHeader], dst[at+opHeader:]
-	copy(head[4:], appendUint32(nil, uint32(len(body))))
-	copy(head[8:], appendUint32(nil, crc32.ChecksumIEEE(head[:8])))
-	return appendUint32(dst, crc32.ChecksumIEEE(body))
-}
-
-// unseal takes the record at the start of b. n is 0 when b ends too early.
-func unseal(b []byte) (kind OpKind, flags uint8, body []byte, n int, err error) {
-	if len(b) > 0 && b[0] != opMagic || len(b) > 1 && b[1] != opFormat {
-		return 0, 0, nil, 0, ErrCorrupt
-	}
-	if len(b) < opHeader {
-		return 0, 0, nil, 0, nil
-	}
-	if be32(b[8:]) != crc32.ChecksumIEEE(b[:8]) {
-		return 0, 0, nil, 0, ErrCorrupt
-	}
-	size := uint64(be32(b[4:]))
-	if uint64(len(b)) < opHeader+size+opTrailer {
-		return 0, 0, nil, 0, nil
-	}
-	end := opHeader + int(size)
-	body = b[opHeader:end:end]
-	if be32(b[end:]) != crc32.ChecksumIEEE(body) {
-		return 0, 0, nil, 0, ErrCorrupt
-	}
-	return OpKind(b[2]), b[3], body, end + opTrailer, nil
-}
-
-// ConsumeOp decodes the op at the start of b and returns the bytes taken, or 0
-// when b ends in the middle of it, as a torn write leaves it. The texts of op
-// alias b. Bytes that are no op are ErrCorrupt.
-func ConsumeOp(b []byte, op *Op) (n int, err error) {
-	kind, flags, body, n, err := unseal(b)
-	if n == 0 || err != nil {
-		return 0, err
-	}
-	if !op.decode(kind, flags, body) {
-		return 0, ErrCorrupt
-	}
-	return n, nil
-}
-
-// UnmarshalBinary decodes exactly one op. Its texts alias b.
-func (op *Op) UnmarshalBinary(b []byte) error {
-	n, err := ConsumeOp(b, op)
-	if err == nil && n != len(b) {
-		return ErrCorrupt
-	}
-	return err
-}
-
-func (op *Op) decode(kind OpKind, flags uint8, b []byte) bool {
-	*op = Op{
-		Kind: kind, Retain: flags&1 != 0, QoS: QoS(flags >> 1 & 3), Established: flags&opEstablished != 0,
-		Sent: flags&clearSent != 0, Queued: flags&clearQueued != 0, Incoming: flags&clearIncoming != 0,
-	}
-	switch kind {
-	case OpPut:
-		if len(b) < 26 {
-			return false
-		}
-		op.Slot, op.Tag, op.Expires = be32(b), be64(b[4:]), int64(be64(b[12:]))
-		t, p := int(b[20])<<8|int(b[21]), int64(be32(b[22:]))
-		b = b[26:]
-		if int64(len(b)) < int64(t)+p {
-			return false
-		}
-		var err error
-		op.Topic, op.Payload = b[:t:t], b[t+int(p):]
-		op.Props, err = ParseProperties(b[t : t+int(p) : t+int(p)])
-		return err == nil
-	case OpSent:
-		if len(b) != 6 {
-			return false
-		}
-		op.Slot, op.ID = be32(b), uint16(b[4])<<8|uint16(b[5])
-	case OpRelease, OpHold, OpDelete:
-		if len(b) != 4 {
-			return false
-		}
-		op.Slot = be32(b)
-	case OpPutIncoming, OpDeleteIncoming:
-		if len(b) != 2 {
-			return false
-		}
-		op.ID = uint16(b[0])<<8 | uint16(b[1])
-	case OpClear:
-		return len(b) == 0
-	case OpMeta:
-		if len(b) < 4 || len(b) > 4+maxString {
-			return false
-		}
-		op.Expiry, op.ClientID = be32(b), b[4:]
-	default:
-		return false
-	}
-	return true
-}
-
-// Replay applies the ops in b, the bytes of a journal. It returns how many
-// bytes it took: fewer than len(b) when the last op is torn, whose bytes the
-// caller cuts off. On ErrCorrupt the ops before the damage are applied.
-func (s *Session) Replay(b []byte) (n int, err error) {
-	var op Op
-	for n < len(b) {
-		k, err := ConsumeOp(b[n:], &op)
-		if err == nil && k > 0 {
-			err = s.Apply(&op)
-		}
-		if err != nil || k == 0 {
-			return n, err
-		}
-		n += k
-	}
-	return n, nil
-}
-
-// AppendBinary appends a snapshot of the session: all of it, with untaken ops
-// in it already. Received messages whose acknowledgement the application has
-// not decided are left out: they come again. The error is nil.
-func (s *Session) AppendBinary(dst []byte) ([]byte, error) {
-	at := len(dst)
-	dst = append(dst, opMagic, opFormat, byte(opSnapshot), 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	for op := range s.ops() {
-		dst, _ = op.AppendBinary(dst)
-	}
-	return seal(dst, at), nil
-}
-
-// UnmarshalBinary makes the session what the snapshot b holds. On ErrCorrupt
-// nothing changed. The session must not be in use by a client.
-func (s *Session) UnmarshalBinary(b []byte) error {
-	n, err := s.ConsumeBinary(b)
-	if err == nil && n != len(b) {
-		return ErrCorrupt
-	}
-	return err
-}
-
-// ConsumeBinary is UnmarshalBinary for a snapshot at the start of b, which a
-// journal may follow in the same file; n is its size.
-func (s *Session) ConsumeBinary(b []byte) (n int, err error) {
-	kind, _, body, n, err := unseal(b)
-	if err != nil || n == 0 || kind != opSnapshot {
-		return 0, ErrCorrupt
-	}
-	var fresh Session
-	k, err := fresh.Replay(body)
-	if err != nil || k != len(body) {
-		return 0, ErrCorrupt
-	}
-	fresh.j = s.j
-	*s = fresh
-	return n, nil
-}
-
-// adopt makes the identifier pool of a restored session.
-func (s *Session) adopt() error {
-	p := &s.out.ids
-	if len(p.slot) > 0 {
-		return nil // a client used the session before
-	}
-	highest := 0
-	for l := range s.out.lists {
-		for i := s.out.lists[l].head; i != 0; i = s.out.slab[i].next {
-			highest = max(highest, int(s.out.slab[i].id))
-		}
-	}
-	if highest == 0 {
-		return nil
-	}
-	p.slot = make([]uint32, max(highest, firstIDs)+1)
-	for _, l := range [...]listID{listReleased, listSent, listHeld} {
-		for i := s.out.lists[l].head; i != 0; i = s.out.slab[i].next {
-			id := s.out.slab[i].id
-			if id == 0 || p.slot[id] != 0 {
-				return ErrCorrupt
-			}
-			p.slot[id] = i | idTaken
-		}
-	}
-	for id := 1; id < len(p.slot); id++ {
-		if p.slot[id] == 0 {
-			p.giveBack(uint16(id))
-		}
-	}
-	return nil
-}
-
-func appendUint32(b []byte, v uint32) []byte {
-	return append(b, byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
-}
-
-func appendUint64(b []byte, v uint64) []byte {
-	return appendUint32(appendUint32(b, uint32(v>>32)), uint32(v))
-}
-
-func be32(b []byte) uint32 {
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-}
-
-func be64(b []byte) uint64 { return uint64(be32(b))<<32 | uint64(be32(b[4:])) }

@@ -38,7 +38,7 @@ func (j *journalRig) drain() {
 			j.t.Fatalf("%v does not decode: %d, %v", op.Kind, n, err)
 		}
 		if err := j.replica.Apply(&back); err != nil {
-			j.t.Fatalf("%v slot %d id %d does not apply: %v", back.Kind, back.Slot, back.ID, err)
+			j.t.Fatalf("%v of message %d id %d does not apply: %v", back.Kind, back.Num, back.ID, err)
 		}
 	}
 	live, _ := j.c.Session().AppendBinary(nil)

@@ -65,6 +65,10 @@ const (
 	// AllowSessionPresent makes the client accept session present 1 when it
 	// has no session state (against MQTT-3.2.2-4).
 	AllowSessionPresent
+	// AllowAboveReceiveMaximum makes the client take more unacknowledged messages
+	// than the Receive Maximum that it announced (against MQTT-3.3.4-9);
+	// Config.MaxIncoming bounds them.
+	AllowAboveReceiveMaximum
 	// RefuseControlChars refuses strings with control characters (U+0001 to
 	// U+001F, U+007F to U+009F) or non-characters, which a receiver may do
 	// (5.0 §1.5.4).

@@ -28,10 +28,7 @@ var statusNames = [...]string{"unknown", "published", "acknowledged", "received"
 func (s MessageStatus) String() string { return nameOf(statusNames[:], uint8(s)) }
 
 // progress is the steps that were not told yet.
-type progress struct {
-	steps []step
-	next  int
-}
+type progress struct{ steps fifo[step] }
 
 type step struct {
 	tag    uint64
@@ -48,7 +45,7 @@ const maxSteps = 256
 // step notes a step if anybody wants to know.
 func (c *Client) step(s step) {
 	if c.progress != nil {
-		c.progress.steps = append(c.progress.steps, s)
+		c.progress.steps.push(s)
 	}
 }
 
@@ -57,15 +54,12 @@ func (p *progress) untold() int {
 	if p == nil {
 		return 0
 	}
-	return len(p.steps) - p.next
+	return p.steps.len()
 }
 
 // tell moves the oldest step to *ev.
 func (p *progress) tell(ev *Event, props Properties) {
-	s := p.steps[p.next]
-	if p.next++; p.next == len(p.steps) {
-		p.steps, p.next = p.steps[:0], 0
-	}
+	s := p.steps.pop()
 	*ev = Event{Kind: EventProgress, Status: s.status, From: s.from, Tag: s.tag, ID: s.id, Code: s.code}
 	if s.packet {
 		ev.Props = props

@@ -15,9 +15,15 @@ import (
 // exactly one event: EventPublished or EventDropped. p.ID and p.Dup are
 // ignored.
 //
+// A Topic Alias in p.Props, which Config.TopicAliases must be 0 for, is sent at
+// QoS 0; from then on it may stand for an empty topic. A message of QoS 1 or 2
+// takes its topic from the alias, and goes out with the topic alone, since it
+// may have to be sent again on a connection that knows no alias.
+//
 // It fails with ErrNotConnected (QoS 0), ErrQueueFull, ErrNotSupported (the
-// server's Maximum QoS or Retain Available), ErrTooLarge, ErrTopicAlias, or
-// with an *Error when the message is not legal.
+// server's Maximum QoS or Retain Available), ErrTooLarge, ErrTopicAlias,
+// ErrPending when too many events or ops wait, or with an *Error when the
+// message is not legal.
 func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]byte, error) {
 	d := c.dialect(FromClient)
 	m := *p
@@ -32,6 +38,9 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	chosen := m.Props.mask.Has(PropTopicAlias)
 	if chosen && !c.explicit(&m) {
 		return dst, ErrTopicAlias
+	}
+	if m.QoS != QoS0 { // it goes out with its topic, whatever stands for it here
+		size += len(m.Topic) - len(p.Topic)
 	}
 	if c.state == StateConnected {
 		if c.notAllowed(m.QoS, m.Retain) != ReasonSuccess {
@@ -59,7 +68,9 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 		out := append(m.appendFields(slices.Grow(dst, size+5), d.Version, size), m.Payload...)
 		return c.end(out, len(dst)), nil
 	}
-	if c.choked() {
+	// The end of a session has at most all that is under way and all that is
+	// queued to tell.
+	if c.choked() || int(c.s.out.lists[listDone].n) > maxID+max(0, c.cfg.MaxQueued) {
 		return dst, ErrPending
 	}
 	if !c.roomFor(&m) {
@@ -136,7 +147,7 @@ func (c *Client) More() bool {
 	if c.state != StateConnected {
 		return false
 	}
-	return c.conn.resume[0] != 0 || c.subs.due() ||
+	return c.conn.resume[0] != 0 || c.resubscribes() ||
 		c.Window() > 0 && (c.conn.resume[1] != 0 || c.s.out.lists[listQueued].n > 0 && c.canSend())
 }
 
@@ -158,11 +169,9 @@ func (c *Client) notAllowed(q QoS, retain bool) ReasonCode {
 func (c *Client) pump(dst []byte, limit int) []byte {
 	o := &c.s.out
 	for len(dst) < limit && !c.choked() {
-		if c.subs.due() {
-			var more bool
-			if dst, more = c.resubscribe(dst); more {
-				continue
-			}
+		if c.subs != nil && c.resubscribes() {
+			dst = c.resubscribe(dst)
+			continue
 		}
 		if i := c.conn.resume[0]; i != 0 {
 			r := &o.slab[i]
@@ -204,7 +213,9 @@ func (c *Client) stepOut(status MessageStatus, i uint32) {
 
 // choked reports whether so much waits to be taken, ops or steps, that nothing
 // may be added.
-func (c *Client) choked() bool { return c.s.untaken() >= maxOps || c.progress.untold() >= maxSteps }
+func (c *Client) choked() bool { return (c.s.j != nil || c.progress != nil) && c.overfull() }
+
+func (c *Client) overfull() bool { return c.s.untaken() >= maxOps || c.progress.untold() >= maxSteps }
 
 // charge counts an exchange for the server's receive maximum.
 func (c *Client) charge(r *record) {
@@ -375,7 +386,8 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		return dst, nil
 	}
 	r := &c.s.out.slab[i]
-	if r.list == listSent || r.list == listReleased {
+	if c.progress != nil && (r.list == listSent && p.Type == TypePubAck+PacketType(r.qos()-QoS1) ||
+		r.list == listReleased && p.Type != TypePubAck) {
 		c.ev.Props = p.Props
 		c.step(step{status: ackStatus[p.Type], from: FromClient, tag: r.tag, id: r.id, code: p.Code, packet: true})
 	}
@@ -485,7 +497,7 @@ func (c *Client) mayReceive(p *Publish) (fresh bool, r rule) {
 	}
 	switch {
 	case at != 0 && in.slab[at].epoch == c.s.epoch:
-	case int(c.conn.unacked) >= c.receiveMaximum():
+	case int(c.conn.unacked) >= c.receiveMaximum() && c.cfg.Options&AllowAboveReceiveMaximum == 0:
 		return false, ruleReceiveMaximum
 	case at == 0 && (p.QoS == QoS2 || c.cfg.ManualAck) && int(in.len()) >= c.cfg.MaxIncoming:
 		return false, ruleOwnLimit

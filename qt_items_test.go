@@ -12,25 +12,18 @@ import (
 )
 
 // qtItems are the tests by the names under which docs/qt.md lists them.
-var qtItems = []struct {
-	name string
-	test func(*testing.T)
-}{
-	{"client-error", qtClientError},
-	{"message-status", qtMessageStatus},
-	{"same-filter-same-subscription", qtSameFilter},
-	{"message-tells-its-subscriptions", qtMatches},
-	{"resubscribe", qtResubscribe},
-	{"properties-only-in-5", qtNoProperties},
-	{"state-changes", qtStates},
-	{"server-properties-after-refusal", qtLimitsAfterRefusal},
+var qtItems = []namedTest{
+	{"TestQtItems", "client-error", qtClientError},
+	{"TestQtItems", "message-status", qtMessageStatus},
+	{"TestQtItems", "same-filter-same-subscription", qtSameFilter},
+	{"TestQtItems", "message-tells-its-subscriptions", qtMatches},
+	{"TestQtItems", "resubscribe", qtResubscribe},
+	{"TestQtItems", "properties-only-in-5", qtNoProperties},
+	{"TestQtItems", "state-changes", qtStates},
+	{"TestQtItems", "server-properties-after-refusal", qtLimitsAfterRefusal},
 }
 
-func TestQtItems(t *testing.T) {
-	for _, i := range qtItems {
-		t.Run(i.name, i.test)
-	}
-}
+func TestQtItems(t *testing.T) { runNamed(t, qtItems) }
 
 // Every code that a CONNACK can refuse with, and the cause that it is.
 func qtClientError(t *testing.T) {

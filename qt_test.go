@@ -14,49 +14,42 @@ import (
 )
 
 // qtDefects are the tests by the names under which docs/qt.md lists them.
-var qtDefects = []struct {
-	name string
-	test func(*testing.T)
-}{
-	{"keep-alive-0-pings-in-a-storm", qtKeepAliveOff},
-	{"server-keep-alive-ignored", qtServerKeepAlive},
-	{"unanswered-connect-hangs", qtConnectTimeout},
-	{"session-restored-before-code-is-checked", qtRestoredTooEarly},
-	{"session-present-with-clean-start-only-logged", qtCleanPresent},
-	{"never-resent-after-reconnect", qtResend},
-	{"identifiers-leak", qtIdentifiersLeak},
-	{"incoming-qos2-delivered-twice", qtDeliveredTwice},
-	{"pubrel-after-failed-pubrec", qtFailedPubRec},
-	{"repeated-pubrec-not-answered", qtRepeatedPubRec},
-	{"puback-accepted-for-qos2", qtPubAckForQoS2},
-	{"pubrel-with-reason-kills-the-connection", qtPubRelReason},
-	{"long-acknowledgements-misread", qtLongAcks},
-	{"unknown-suback-loses-step", qtUnknownSubAck},
-	{"empty-auth-never-finishes", qtEmptyAuth},
-	{"reauthentication-limited-to-one-round", qtReauthRounds},
-	{"disconnect-reason-lost", qtDisconnectReason},
-	{"alias-tables-swapped", qtAliasMaxima},
-	{"alias-tables-kept-across-connections", qtAliasKept},
-	{"server-limits-not-checked", qtServerLimits},
-	{"publish-before-connack-accepted", qtPublishFirst},
-	{"unknown-and-duplicate-properties-accepted", qtProperties},
-	{"ill-formed-utf8-accepted", qtUTF8},
-	{"long-strings-truncated", qtLongStrings},
-	{"empty-user-name-impossible", qtEmptyUsername},
-	{"identifiers-shared-by-all-clients", qtIdentifiersShared},
-	{"identifiers-reused-when-full", qtIdentifiersFull},
-	{"shared-subscription-cannot-be-unsubscribed", qtUnsubscribeShared},
-	{"unsuback-error-loses-local-state", qtUnsubAckError},
-	{"wildcards-match-dollar-topics", qtDollarTopics},
-	{"every-packet-copies-the-read-buffer", qtCopies},
-	{"nothing-queued-offline", qtOffline},
+var qtDefects = []namedTest{
+	{"TestQt", "keep-alive-0-pings-in-a-storm", qtKeepAliveOff},
+	{"TestQt", "server-keep-alive-ignored", qtServerKeepAlive},
+	{"TestQt", "unanswered-connect-hangs", qtConnectTimeout},
+	{"TestQt", "session-restored-before-code-is-checked", qtRestoredTooEarly},
+	{"TestQt", "session-present-with-clean-start-only-logged", qtCleanPresent},
+	{"TestQt", "never-resent-after-reconnect", qtResend},
+	{"TestQt", "identifiers-leak", qtIdentifiersLeak},
+	{"TestQt", "incoming-qos2-delivered-twice", qtDeliveredTwice},
+	{"TestQt", "pubrel-after-failed-pubrec", qtFailedPubRec},
+	{"TestQt", "repeated-pubrec-not-answered", qtRepeatedPubRec},
+	{"TestQt", "puback-accepted-for-qos2", qtPubAckForQoS2},
+	{"TestQt", "pubrel-with-reason-kills-the-connection", qtPubRelReason},
+	{"TestQt", "long-acknowledgements-misread", qtLongAcks},
+	{"TestQt", "unknown-suback-loses-step", qtUnknownSubAck},
+	{"TestQt", "empty-auth-never-finishes", qtEmptyAuth},
+	{"TestQt", "reauthentication-limited-to-one-round", qtReauthRounds},
+	{"TestQt", "disconnect-reason-lost", qtDisconnectReason},
+	{"TestQt", "alias-tables-swapped", qtAliasMaxima},
+	{"TestQt", "alias-tables-kept-across-connections", qtAliasKept},
+	{"TestQt", "server-limits-not-checked", qtServerLimits},
+	{"TestQt", "publish-before-connack-accepted", qtPublishFirst},
+	{"TestQt", "unknown-and-duplicate-properties-accepted", qtProperties},
+	{"TestQt", "ill-formed-utf8-accepted", qtUTF8},
+	{"TestQt", "long-strings-truncated", qtLongStrings},
+	{"TestQt", "empty-user-name-impossible", qtEmptyUsername},
+	{"TestQt", "identifiers-shared-by-all-clients", qtIdentifiersShared},
+	{"TestQt", "identifiers-reused-when-full", qtIdentifiersFull},
+	{"TestQt", "shared-subscription-cannot-be-unsubscribed", qtUnsubscribeShared},
+	{"TestQt", "unsuback-error-loses-local-state", qtUnsubAckError},
+	{"TestQt", "wildcards-match-dollar-topics", qtDollarTopics},
+	{"TestQt", "every-packet-copies-the-read-buffer", qtCopies},
+	{"TestQt", "nothing-queued-offline", qtOffline},
 }
 
-func TestQt(t *testing.T) {
-	for _, d := range qtDefects {
-		t.Run(d.name, d.test)
-	}
-}
+func TestQt(t *testing.T) { runNamed(t, qtDefects) }
 
 // qtLink is a client and what it said: a line "> packet" for each packet and
 // "* event" for each event.

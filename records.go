@@ -96,6 +96,14 @@ func (s *records) get(to listID) uint32 {
 	return i
 }
 
+// at is the list in which record i is, and listFree for no record.
+func (s *records) at(i uint32) listID {
+	if i == 0 {
+		return listFree
+	}
+	return s.slab[i].list
+}
+
 // use puts the free record i, made empty, at the end of a list.
 func (s *records) use(i uint32, to listID) {
 	s.unlink(i)
@@ -221,6 +229,20 @@ func (p *idPool) giveBack(id uint16) {
 	}
 	p.last = id
 	p.free++
+}
+
+// claim takes a given identifier for record i, in a pool that gives none out
+// yet, and returns false when it is taken.
+func (p *idPool) claim(id uint16, i uint32) bool {
+	if int(id) >= len(p.slot) {
+		n := min(max(int(id)+1, 2*len(p.slot), firstIDs+1), maxID+1)
+		p.slot = append(p.slot, make([]uint32, n-len(p.slot))...)
+	}
+	if p.slot[id] != 0 {
+		return false
+	}
+	p.slot[id] = i | idTaken
+	return true
 }
 
 // find returns the record that has the identifier, or 0.

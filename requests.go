@@ -12,7 +12,7 @@ import "time"
 // It fails with ErrNotConnected, ErrNoIdentifier, ErrNotSupported (wildcards,
 // shared subscriptions or subscription identifiers), ErrTooLarge, or an *Error.
 func (c *Client) Subscribe(dst []byte, now time.Time, s *Subscribe, tag uint64) ([]byte, error) {
-	if c.state == StateConnected && !c.takes(s) {
+	if c.state == StateConnected && c.lacks(s) != ReasonSuccess {
 		return dst, ErrNotSupported
 	}
 	p := *s
@@ -49,6 +49,7 @@ func (c *Client) request(dst []byte, now time.Time, p Packet, id *uint16, r reco
 	}
 	c.clock(now)
 	c.keepRequest(out[len(dst):], r, filters.wire, filters.n)
+	c.subs.yield(filters.wire, p.PacketType())
 	return c.end(out, len(dst)), nil
 }
 
@@ -65,20 +66,23 @@ func (c *Client) keepRequest(packet []byte, like record, filters []byte, n int32
 	packet[1+k], packet[2+k] = byte(r.id>>8), byte(r.id)
 }
 
-// takes reports whether the server takes such subscriptions at all.
-func (c *Client) takes(s *Subscribe) bool {
+// lacks is why the server does not take such subscriptions at all, or success.
+func (c *Client) lacks(s *Subscribe) ReasonCode {
 	if !c.lim.SubscriptionIDsAvailable && s.Props.Mask().Has(PropSubscriptionID) {
-		return false
+		return ReasonSubscriptionIdentifiersNotSupported
 	}
 	if c.lim.WildcardAvailable && c.lim.SharedAvailable {
-		return true
+		return ReasonSuccess
 	}
 	for sub := range s.Subscriptions.All() {
-		if !c.lim.WildcardAvailable && hasWildcard(sub.Filter) || !c.lim.SharedAvailable && isShared(sub.Filter) {
-			return false
+		switch {
+		case !c.lim.WildcardAvailable && hasWildcard(sub.Filter):
+			return ReasonWildcardSubscriptionsNotSupported
+		case !c.lim.SharedAvailable && isShared(sub.Filter):
+			return ReasonSharedSubscriptionsNotSupported
 		}
 	}
-	return true
+	return ReasonSuccess
 }
 
 // onRequestAck takes a SUBACK or UNSUBACK.
@@ -134,37 +138,47 @@ func (c *Client) onRequestAck(f Frame, d Dialect) error {
 	return nil
 }
 
-// resubscribe appends one SUBSCRIBE for a subscription that was lost with the
-// session, and returns false when there is none left to ask for.
-func (c *Client) resubscribe(dst []byte) ([]byte, bool) {
-	g := c.subs
-	for g.next < len(g.lost) {
-		l := &g.lost[g.next]
-		g.next++
-		if l.filter == "" {
-			continue
-		}
-		var p Subscribe
-		if p.Subscriptions.Add(subscriptionOf([]byte(l.filter), l.options)) != nil {
-			continue // a filter that was legal when it was granted
-		}
-		if l.id != 0 {
-			p.Props, _ = NewProperties(SubscriptionID(l.id))
-		}
-		p.ID = 1
-		d := c.dialect(FromClient)
-		if !c.s.out.ids.available() || !c.takes(&p) || !c.fits(p.Size(d)) {
-			continue
-		}
-		out, err := p.AppendTo(dst, d)
-		if err != nil {
-			continue
-		}
-		like := record{tag: uint64(g.next - 1), flags: isSubscribe | isOwn, expires: int64(l.id)}
-		c.keepRequest(out[len(dst):], like, p.Subscriptions.list.wire, 1)
-		return out, true
+// resubscribes reports whether a lost subscription can be asked for now.
+func (c *Client) resubscribes() bool { return c.subs.due() && c.s.out.ids.available() }
+
+// resubscribe appends a SUBSCRIBE for the next subscription that was lost with
+// the session, or tells why it cannot be asked for.
+func (c *Client) resubscribe(dst []byte) []byte {
+	g, o := c.subs, &c.s.out
+	l := &g.lost[g.next]
+	g.next++
+	if l.filter == "" {
+		return dst
 	}
-	return dst, false
+	d := c.dialect(FromClient)
+	p := Subscribe{ID: 1}
+	code := ReasonTopicFilterInvalid // legal when it was granted, in another version
+	if p.Subscriptions.Add(subscriptionOf([]byte(l.filter), l.options)) == nil {
+		code = c.lacks(&p)
+	}
+	if l.id != 0 {
+		p.Props, _ = NewProperties(SubscriptionID(l.id))
+		if !c.lim.SubscriptionIDsAvailable {
+			code = ReasonSubscriptionIdentifiersNotSupported
+		}
+	}
+	if code == ReasonSuccess && !c.fits(p.Size(d)) {
+		code = ReasonPacketTooLarge
+	}
+	out, err := p.AppendTo(dst, d)
+	if code == ReasonSuccess && err != nil {
+		code = ReasonTopicFilterInvalid
+	}
+	if code != ReasonSuccess {
+		r := &o.slab[o.get(listDone)]
+		r.flags, r.code = isSubscribe|isOwn, code
+		r.buf = appendString(r.buf, []byte(l.filter))
+		l.filter = ""
+		return dst
+	}
+	like := record{tag: uint64(g.next - 1), flags: isSubscribe | isOwn, expires: int64(l.id)}
+	c.keepRequest(out[len(dst):], like, p.Subscriptions.list.wire, 1)
+	return out
 }
 
 // dropRequests ends the requests of a connection that is over.

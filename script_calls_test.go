@@ -39,7 +39,7 @@ var scriptCalls = map[string]func(*stage, *fields) error{
 		st.open = map[uint64]int{}
 		return nil
 	},
-	"client": (*stage).newClient,
+	"client":  (*stage).newClient,
 	"restart": (*stage).restart,
 	"connect": func(st *stage, f *fields) error {
 		wasClosed := st.closed
@@ -54,7 +54,9 @@ var scriptCalls = map[string]func(*stage, *fields) error{
 	"publish": func(st *stage, f *fields) error {
 		var p Publish
 		if err := parsePublish(f, &p); err != nil {
-			return err
+			f.num("tag")
+			st.errs = append(st.errs, errorText(err))
+			return nil
 		}
 		tag := uint64(f.num("tag"))
 		call := func(dst []byte) ([]byte, error) { return st.c.Publish(dst, st.now, &p, tag) }
@@ -213,14 +215,15 @@ func (st *stage) newClient(f *fields) error {
 	number("max-queued", func(n int64) { cfg.MaxQueued = int(n) })
 	number("max-queued-bytes", func(n int64) { cfg.MaxQueuedBytes = int(n) })
 	number("burst", func(n int64) { cfg.Burst = int(n) })
-	if f.has("manual-ping") {
-		cfg.ManualPing = f.flag("manual-ping")
-	}
-	if f.has("manual-ack") {
-		cfg.ManualAck = f.flag("manual-ack")
-	}
-	if f.has("drop-queued") {
-		cfg.DropQueued = f.flag("drop-queued")
+	number("topic-aliases", func(n int64) { cfg.TopicAliases = uint16(n) })
+	number("stream-above", func(n int64) { cfg.StreamAbove = uint32(n) })
+	for name, to := range map[string]*bool{
+		"manual-ping": &cfg.ManualPing, "manual-ack": &cfg.ManualAck, "drop-queued": &cfg.DropQueued,
+		"drop-oldest": &cfg.DropOldest, "resubscribe": &cfg.Resubscribe, "progress": &cfg.Progress,
+	} {
+		if f.has(name) {
+			*to = f.flag(name)
+		}
 	}
 	f.has("option")
 	for _, name := range f.vals["option"] {

@@ -478,6 +478,16 @@ func eventText(e *Event) string {
 		s += fmt.Sprintf(" tag=%d", e.Tag)
 	case EventPong:
 		s += " rtt=" + e.RTT.String()
+	case EventProgress:
+		s += fmt.Sprintf(" tag=%d id=%d status=%s from=%v", e.Tag, e.ID, value([]byte(e.Status.String())), e.From)
+	case EventChunk:
+		s += " payload=" + value(e.Message.Payload)
+	}
+	if e.Partial {
+		s += fmt.Sprintf(" partial size=%d", e.Size)
+	}
+	if e.Filter != nil {
+		s += " filter=" + value(e.Filter)
 	}
 	if e.Cause != CauseNone {
 		s += " cause=" + value([]byte(e.Cause.String()))

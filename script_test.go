@@ -279,6 +279,8 @@ type stage struct {
 	tokens  []AckToken // in the order in which messages came with them
 	replica *Session   // fed by the journal alone
 	broken  map[Rule]bool
+	chunk   []byte // of the chunks told last in this step
+	chunked bool
 
 	out    []byte
 	events []string
@@ -298,7 +300,7 @@ func transcript(sc *script, v Version, cut func(int) int, journal bool, broken m
 		if !slices.Contains(s.versions, v) {
 			continue
 		}
-		st.out, st.events, st.errs = nil, nil, nil
+		st.out, st.events, st.errs, st.chunked = nil, nil, nil, false
 		err := st.step(s)
 		if err == nil {
 			lines[i], err = st.lines(s.wanted(v))
@@ -572,6 +574,14 @@ func (st *stage) drain() error {
 	for st.c.Next(&ev) {
 		if st.closed {
 			return fmt.Errorf("an event after EventClosed: %s", eventText(&ev))
+		}
+		// Where a streamed message is cut into chunks depends on the reads.
+		if ev.Kind == EventChunk && st.chunked {
+			st.chunk = append(st.chunk, ev.Message.Payload...)
+			ev.Message.Payload = st.chunk
+			st.events = st.events[:len(st.events)-1]
+		} else if st.chunked = ev.Kind == EventChunk; st.chunked {
+			st.chunk = append([]byte{}, ev.Message.Payload...)
 		}
 		text := eventText(&ev)
 		if ev.Token != 0 {

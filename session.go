@@ -16,10 +16,11 @@ type Session struct {
 	clientID    []byte
 	expiry      uint32 // effective session expiry interval, in seconds
 	established bool   // a CONNACK accepted it: an empty session is a session
+	used        bool   // by a client, now or before
 	epoch       uint32 // number of the last connection, which the records name
 	out         records
 	inbox       *inbox   // nil: nothing ever came
-	j           *journal // nil: none is kept
+	j           *journal // nil: none is kept, nor was it made from one
 }
 
 // ClientID is the client identifier that the session belongs to: that of the
@@ -110,6 +111,9 @@ func (s *Session) done(i uint32, why DropReason, code ReasonCode) {
 		r.id = 0
 	}
 	r.why, r.code = why, code
+	if cap(r.buf) > keepBuf && s.untaken() == 0 && r.flags&isOwn == 0 { // it is not needed to tell the fate
+		r.buf = nil
+	}
 	s.out.move(i, listDone)
 }
 
@@ -132,13 +136,13 @@ func (s *Session) unhold(i uint32) {
 
 // free gives a record back, once no untaken op names it.
 func (s *Session) free(i uint32) {
-	if s.untaken() == 0 {
+	if s.untaken() == 0 || s.out.slab[i].qos() == QoS0 { // no op names a request
 		s.out.put(i)
 		return
 	}
 	s.out.unlink(i)
 	s.out.slab[i].list = listLimbo
-	s.j.limbo = append(s.j.limbo, i)
+	s.j.limbo.push(inLimbo{record: i, taken: s.j.taken + uint64(s.untaken())})
 }
 
 // drop ends all exchanges of a list, without ops.

@@ -119,6 +119,9 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	setDefault(&cfg.MaxQueued, defaultMaxQueued)
 	setDefault(&cfg.MaxQueuedBytes, defaultMaxQueuedBytes)
 	setDefault(&cfg.Burst, defaultBurst)
+	if cfg.Version != V5 {
+		setDefault(&cfg.MaxInflight, defaultInflight3)
+	}
 	setDefault(&cfg.MaxInflight, 0xFFFF)
 	setDefault(&cfg.MaxIncoming, 0xFFFF)
 	cfg.MaxIncoming = min(cfg.MaxIncoming, 0xFFFF)
@@ -135,12 +138,7 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	if _, err := p.AppendTo(nil, c.dialect(FromClient)); err != nil {
 		return nil, err
 	}
-	if err := s.adopt(); err != nil {
-		return nil, err
-	}
-	if cfg.Journal && s.j == nil {
-		s.j = new(journal)
-	}
+	s.adopt(cfg.Journal)
 	if len(s.clientID) == 0 {
 		s.clientID = cfg.ClientID
 		if len(s.clientID) > 0 {

@@ -23,12 +23,13 @@ func (c *Client) streams(in []byte) bool {
 // payload. n is 0 when it is not there yet.
 func (c *Client) beginStream(dst, in []byte, d Dialect) (out []byte, n int, fault error) {
 	size, k := consumeUvarint(in[1:])
-	body := in[1+k:]
-	head, known := headSize(body, QoS(in[0]&flagQoS>>1), d.Version)
+	body := in[1+k : min(len(in), 1+k+int(size))]
+	limit := int(min(int64(size), int64(c.cfg.StreamAbove)-int64(1+k)))
+	head, known := headSize(body, limit, QoS(in[0]&flagQoS>>1), d.Version)
 	switch {
-	case head > int(size):
+	case head > int(size) || !known && len(body) == int(size):
 		return dst, 0, fail(TypePublish, d, ruleTruncated, 1+k)
-	case uint64(1+k+head) > uint64(c.cfg.StreamAbove):
+	case head > limit:
 		return dst, 0, fail(TypePublish, d, rulePacketSize, 1+k)
 	case !known || head > len(body):
 		return dst, 0, nil
@@ -63,19 +64,22 @@ func (c *Client) beginStream(dst, in []byte, d Dialect) (out []byte, n int, faul
 }
 
 // headSize is the size of topic, identifier and properties at the start of a
-// PUBLISH's body, or of what is known of them to be there at least.
-func headSize(b []byte, q QoS, v Version) (n int, known bool) {
-	n = stringSize(b)
-	if len(b) < 2 {
+// PUBLISH's body b, or the least that it can be as far as b tells. It stops at
+// the first part that ends beyond limit, so that more of b makes no difference
+// then.
+func headSize(b []byte, limit int, q QoS, v Version) (n int, known bool) {
+	n = 2
+	if n > limit || len(b) < n {
 		return n, false
 	}
+	n = stringSize(b)
 	if q != QoS0 {
 		n += 2
 	}
 	if v != V5 {
 		return n, true
 	}
-	if len(b) <= n {
+	if n+1 > limit || len(b) <= n {
 		return n + 1, false
 	}
 	size, k := ConsumeUvarint(b[n:])
@@ -102,7 +106,8 @@ func (c *Client) chunk(dst, in []byte, d Dialect) (out []byte, n int, err error)
 	p := Publish{ID: s.id, QoS: s.qos}
 	*s = stream{}
 	c.ev.Token = 0
-	if p.QoS != QoS0 {
+	// A repeat whose first copy was refused meanwhile has had its answer.
+	if p.QoS != QoS0 && (deliver || c.s.inbox.find(p.ID) != 0) {
 		var r rule
 		if dst, _, r = c.receive(dst, &p); r != ruleNone {
 			return dst, n, fail(TypePublish, d, r, 0)

@@ -8,7 +8,7 @@ import "iter"
 
 // LiveSubscription is a subscription that the server has granted.
 type LiveSubscription struct {
-	Subscription            // as it was asked for; the filter aliases the registry
+	Subscription            // as it was asked for; the filter is a copy
 	ID           uint32     // its subscription identifier; 0: none
 	Granted      ReasonCode // the QoS that was granted
 }
@@ -82,6 +82,23 @@ func (g *registry) unlose(filter []byte) {
 	for i := range g.lost {
 		if g.lost[i].filter == string(filter) {
 			g.lost[i].filter = ""
+		}
+	}
+}
+
+// yield leaves the filters of a request of the caller's to that request: what
+// was asked for before must not come after it. If it is never answered, they
+// are asked for again on the next connection.
+func (g *registry) yield(filters []byte, t PacketType) {
+	if !g.due() {
+		return
+	}
+	for f, _, b := nextFilter(filters, t); f != nil; f, _, b = nextFilter(b, t) {
+		for i := g.next; i < len(g.lost); i++ {
+			if g.lost[i].filter == string(f) {
+				g.lost[i], g.lost[g.next] = g.lost[g.next], g.lost[i]
+				g.next++
+			}
 		}
 	}
 }
@@ -169,7 +186,11 @@ func (g *registry) settle(r *record, codes []byte) {
 		if n < len(codes) {
 			code = ReasonCode(codes[n])
 		}
-		g.unlose(filter)
+		if r.flags&isOwn != 0 {
+			g.lost[r.tag].filter = ""
+		} else {
+			g.unlose(filter)
+		}
 		switch {
 		case code.IsError(): // what was there before stays as it was
 		case t == TypeSubscribe:

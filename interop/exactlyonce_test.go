@@ -75,7 +75,7 @@ func newExactlyOnce(t *testing.T, h host, v mqttcore.Version) *exactlyOnce {
 		from: newPeer(t, h, lasting(t, v)), last: -1,
 		fates: make([]int, b.messages), copies: make([]int, b.messages), refused: make([]bool, b.messages),
 	}
-	// No Receive Maximum here: neither broker keeps to it once a session was resumed.
+	// No Receive Maximum here: brokers do not always keep to it (see README.md).
 	x.to = newPeer(t, h, lasting(t, v))
 	x.to.connect()
 	x.to.subscribe(x.topic, mqttcore.QoS2)

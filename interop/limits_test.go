@@ -292,6 +292,9 @@ func TestSessionLost(t *testing.T) {
 		other := newPeer(t, h, cfg)
 		other.connect()
 		other.disconnect(nil)
+		if h.kind == mochi { // closes the connection before it deletes the session
+			time.Sleep(500 * time.Millisecond)
+		}
 
 		p.faults = faults{}
 		if ev := p.connect(); ev.SessionPresent {

@@ -162,9 +162,7 @@ func (h *Host) Dial(to *Host) *Conn {
 func (w *World) Crash(h *Host) {
 	w.count.Crashes++
 	for len(h.open) > 0 {
-		c := h.open[0]
-		c.drop()
-		c.peer.lose(ErrCut)
+		h.open[0].Abort()
 	}
 	h.handle(Event{Kind: Crashed})
 }
@@ -219,6 +217,18 @@ func (c *Conn) Close() {
 	if !c.silent {
 		c.send()
 	}
+}
+
+// Abort ends the connection at once: what was written and has not arrived is
+// gone, and the peer is told Lost. This end is told nothing more.
+func (c *Conn) Abort() {
+	if c.over {
+		return
+	}
+	c.drop()
+	c.silent, c.out = true, c.out[:0]
+	c.peer.silent = true
+	c.peer.lose(ErrCut)
 }
 
 func (c *Conn) send() {

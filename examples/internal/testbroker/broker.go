@@ -269,6 +269,7 @@ func (c *conn) packet(p mqttcore.Packet) error {
 	case *mqttcore.Subscribe:
 		ack := mqttcore.SubAck{ID: p.ID}
 		for sub := range p.Subscriptions.All() {
+			ses.unsubscribe(sub.Filter) // a new subscription replaces the old one (MQTT-3.8.4-3)
 			ses.subs = append(ses.subs, sub)
 			ack.Codes = append(ack.Codes, byte(sub.QoS))
 		}
@@ -276,9 +277,7 @@ func (c *conn) packet(p mqttcore.Packet) error {
 	case *mqttcore.Unsubscribe:
 		ack := mqttcore.UnsubAck{ID: p.ID}
 		for filter := range p.Filters.All() {
-			ses.subs = slices.DeleteFunc(ses.subs, func(sub mqttcore.Subscription) bool {
-				return string(sub.Filter) == string(filter)
-			})
+			ses.unsubscribe(filter)
 			if c.version == mqttcore.V5 {
 				ack.Codes = append(ack.Codes, byte(mqttcore.ReasonSuccess))
 			}
@@ -290,6 +289,12 @@ func (c *conn) packet(p mqttcore.Packet) error {
 		return errDone
 	}
 	return nil
+}
+
+func (ses *session) unsubscribe(filter []byte) {
+	ses.subs = slices.DeleteFunc(ses.subs, func(sub mqttcore.Subscription) bool {
+		return string(sub.Filter) == string(filter)
+	})
 }
 
 // route gives a message to every session that has a subscription for it, at

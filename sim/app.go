@@ -1,0 +1,390 @@
+package sim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"mqttcore"
+)
+
+// App is a node with the real client: an application that publishes,
+// subscribes and receives, over a session that it keeps on a disk. Its loop is
+// the one that the mqttcore package documents: act, commit the journal together
+// with the effects, write. It may crash at every point of the loop.
+type App struct {
+	Config mqttcore.Config // Journal is set by the node
+	Server *Host
+	Ledger *Ledger
+	Load   Load
+
+	id      int // in the ledger
+	h       *Host
+	c       *mqttcore.Client
+	disk    *mqttcore.Session // what is durable: the fold of the committed ops
+	conn    *Conn
+	in, out []byte
+	effects []effect
+	held    []effect  // messages that wait for their acknowledgement, which makes them durable
+	command time.Time // when the next one is due
+	dial    time.Time // zero: not to dial
+	quiet   bool      // no more commands
+	epoch   int       // restarts
+}
+
+// Load says what an application does; weights of commands, 0 is never.
+type Load struct {
+	Every                                                          time.Duration // most between two commands
+	Publish, Subscribe, Unsubscribe, Disconnect, Ping, Crash, Lose int
+	QoS                                                            [3]int // weights
+	Topics                                                         int
+	CrashAt                                                        int // chance in a thousand of a crash at each point of a turn
+	Manual                                                         int // chance in a thousand that a message is acknowledged at once, with manual acknowledgement
+}
+
+// effect is something that the application does because of an event; it is
+// durable when the turn is committed.
+type effect struct {
+	kind    mqttcore.EventKind
+	tag     uint64
+	message uint32
+	qos     mqttcore.QoS
+	topic   int
+	token   mqttcore.AckToken
+	why     mqttcore.DropReason
+}
+
+// payloadSize is the size of the payloads: the number of the message.
+const payloadSize = 8
+
+// appendPayload writes the number of a message.
+func appendPayload(b []byte, message uint32) []byte {
+	return append(binary.BigEndian.AppendUint32(b, message), "mqtt"...)
+}
+
+// messageOf reads it.
+func messageOf(b []byte) (uint32, bool) {
+	if len(b) != payloadSize || string(b[4:]) != "mqtt" {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b), true
+}
+
+func topicName(i int) string { return fmt.Sprintf("t/%d", i) }
+
+// Handle implements [Node].
+func (a *App) Handle(h *Host, e Event) time.Time {
+	a.h = h
+	switch e.Kind {
+	case Started:
+		a.disk = new(mqttcore.Session)
+		a.id = a.Ledger.join(string(a.Config.ClientID))
+		a.restore()
+	case Crashed:
+		a.conn = nil
+		a.restore()
+	case Opened:
+		if e.Conn == a.conn {
+			a.turn(func() {
+				var err error
+				if a.out, err = a.c.Connect(a.out, h.Now()); err != nil {
+					a.Ledger.fail(a, "Connect: %v", err)
+				}
+			})
+		}
+	case Received:
+		if e.Conn == a.conn {
+			a.in = append(a.in, e.Data...)
+			a.turn(nil)
+		}
+	case Lost:
+		if e.Conn == a.conn {
+			a.conn = nil
+			a.c.Lost(h.Now(), e.Err)
+			a.turn(nil)
+			a.redial()
+		}
+	case Tick:
+		a.tick()
+	}
+	return a.deadline()
+}
+
+// deadline is when the node wants to be woken.
+func (a *App) deadline() time.Time {
+	t := a.c.Deadline()
+	for _, d := range [...]time.Time{a.dial, a.command} {
+		if !d.IsZero() && (t.IsZero() || d.Before(t)) {
+			t = d
+		}
+	}
+	return t
+}
+
+func (a *App) src() Source { return a.h.w.src }
+
+// redial schedules the next connection.
+func (a *App) redial() {
+	a.dial = a.h.Now().Add(time.Duration(1+a.src().Intn(2000)) * time.Millisecond)
+}
+
+func (a *App) nextCommand() {
+	a.command = time.Time{}
+	if !a.quiet {
+		most := int(a.Load.Every/time.Millisecond) + 1
+		a.command = a.h.Now().Add(time.Duration(1+a.src().Intn(most)) * time.Millisecond)
+	}
+}
+
+// restore starts the process from what the disk holds.
+func (a *App) restore() {
+	snapshot, _ := a.disk.AppendBinary(nil)
+	s := new(mqttcore.Session)
+	if err := s.UnmarshalBinary(snapshot); err != nil {
+		a.Ledger.fail(a, "the snapshot does not load: %v", err)
+	}
+	cfg := a.Config
+	cfg.Journal = true
+	c, err := mqttcore.NewClient(cfg, s)
+	if err != nil {
+		a.Ledger.fail(a, "NewClient: %v", err)
+		return
+	}
+	a.c = c
+	a.in, a.out, a.effects, a.held = a.in[:0], a.out[:0], a.effects[:0], a.held[:0]
+	a.epoch++
+	a.nextCommand()
+	a.redial()
+}
+
+// crash is what happens at a point of the loop: now and then the process dies.
+func (a *App) crash(where string) bool {
+	if !a.h.w.chance(a.Load.CrashAt) {
+		return false
+	}
+	a.h.w.count.Crashes++
+	a.Ledger.seen("crash " + where)
+	if a.conn != nil {
+		a.conn.Abort()
+		a.conn = nil
+	}
+	a.restore()
+	return true
+}
+
+func (a *App) tick() {
+	now := a.h.Now()
+	if !a.dial.IsZero() && !now.Before(a.dial) {
+		a.dial = time.Time{}
+		if a.conn == nil {
+			a.conn = a.h.Dial(a.Server)
+			a.in = a.in[:0]
+		}
+	}
+	a.turn(func() {
+		a.out = a.c.Tick(a.out, now)
+		if a.quiet {
+			a.acknowledge()
+		}
+		if a.command.IsZero() || now.Before(a.command) {
+			return
+		}
+		a.nextCommand()
+		a.do()
+	})
+}
+
+// turn is one round of the loop: act, commit, write, again while there is more.
+func (a *App) turn(act func()) {
+	for more := true; more; more = a.c.More() {
+		if a.crash("before act") {
+			return
+		}
+		if act != nil {
+			act()
+			act = nil
+		}
+		a.events()
+		for len(a.in) > 0 {
+			out, n, err := a.c.Receive(a.out, a.h.Now(), a.in)
+			a.out = out
+			a.events()
+			a.in = a.in[:copy(a.in, a.in[n:])]
+			if err != nil || n == 0 {
+				break
+			}
+		}
+		if a.c.More() {
+			a.Ledger.seen("more than a burst")
+			a.out = a.c.Tick(a.out, a.h.Now())
+			a.events()
+		}
+		if a.crash("between act and commit") {
+			return
+		}
+		a.commit()
+		if a.crash("between commit and write") {
+			return
+		}
+		if a.conn != nil {
+			a.conn.Write(a.out)
+		}
+		a.out = a.out[:0]
+		if a.crash("after write") {
+			return
+		}
+		if a.c.State() == mqttcore.StateDisconnected && a.conn != nil && a.conn.User == closed {
+			a.conn.Close()
+			a.conn = nil
+			a.redial()
+		}
+	}
+}
+
+// closed marks a connection that the client has given up.
+var closed = new(int)
+
+// events takes the client's events.
+func (a *App) events() {
+	var ev mqttcore.Event
+	for a.c.Next(&ev) {
+		f := effect{kind: ev.Kind, tag: ev.Tag, why: ev.Why, token: ev.Token}
+		switch ev.Kind {
+		case mqttcore.EventMessage:
+			n, ok := messageOf(ev.Message.Payload)
+			if !ok {
+				a.Ledger.unknown(a, &ev)
+				f.kind = mqttcore.EventNone
+			}
+			f.message, f.qos = n, ev.Message.QoS
+			if f.token != 0 {
+				a.held = append(a.held, f)
+				continue
+			}
+		case mqttcore.EventConnected:
+			a.Ledger.connected(a, &ev)
+		case mqttcore.EventClosed:
+			a.Ledger.closed(a, &ev)
+			if a.conn != nil {
+				a.conn.User = closed
+			}
+		case mqttcore.EventPublished, mqttcore.EventDropped:
+		default:
+			continue
+		}
+		a.effects = append(a.effects, f)
+	}
+}
+
+// commit makes the turn durable: the ops, and the effects of the events.
+func (a *App) commit() {
+	var op mqttcore.Op
+	for a.c.NextOp(&op) {
+		if err := a.disk.Apply(&op); err != nil {
+			a.Ledger.fail(a, "%v does not apply: %v", op.Kind, err)
+		}
+		a.Ledger.op(a, &op)
+	}
+	for _, f := range a.effects {
+		a.Ledger.effect(a, f)
+	}
+	a.effects = a.effects[:0]
+	a.Ledger.step(a)
+}
+
+// do gives one command, chosen by weight.
+func (a *App) do() {
+	l := &a.Load
+	weights := [...]int{0, l.Publish, l.Subscribe, l.Unsubscribe, l.Disconnect, l.Ping, l.Crash, l.Lose}
+	sum := 0
+	for _, w := range weights {
+		sum += w
+	}
+	pick := a.src().Intn(sum + 1)
+	k := 0
+	for ; k < len(weights) && pick >= weights[k]; k++ {
+		pick -= weights[k]
+	}
+	now := a.h.Now()
+	var err error
+	switch k {
+	case 1:
+		err = a.publish()
+	case 2:
+		var subs mqttcore.Subscriptions
+		_ = subs.Add(mqttcore.Subscription{Filter: []byte(a.filter()), QoS: mqttcore.QoS(a.src().Intn(3))})
+		a.out, err = a.c.Subscribe(a.out, now, &mqttcore.Subscribe{Subscriptions: subs}, a.Ledger.tag())
+	case 3:
+		var filters mqttcore.Filters
+		_ = filters.Add([]byte(a.filter()))
+		a.out, err = a.c.Unsubscribe(a.out, now, &mqttcore.Unsubscribe{Filters: filters}, a.Ledger.tag())
+	case 4:
+		a.out, err = a.c.Disconnect(a.out, now, nil)
+	case 5:
+		a.out, err = a.c.Ping(a.out, now)
+	case 6:
+		if a.conn != nil {
+			a.conn.Abort()
+			a.conn = nil
+		}
+		a.restore()
+	case 7:
+		if a.conn != nil {
+			a.conn.Abort()
+			a.conn = nil
+			a.c.Lost(now, ErrCut)
+			a.redial()
+		}
+	}
+	if err != nil {
+		a.Ledger.seen("misuse: " + err.Error())
+	}
+	a.acknowledge()
+}
+
+// acknowledge decides some of the messages that wait: the effect and the
+// acknowledgement are of the same turn.
+func (a *App) acknowledge() {
+	for len(a.held) > 0 && (a.quiet || a.src().Intn(1000) < max(1, a.Load.Manual)) {
+		i := a.src().Intn(len(a.held))
+		f := a.held[i]
+		a.held = append(a.held[:i], a.held[i+1:]...)
+		out, err := a.c.Ack(a.out, a.h.Now(), f.token, mqttcore.ReasonSuccess, mqttcore.Properties{})
+		if err != nil {
+			a.Ledger.seen("stale token")
+			continue
+		}
+		a.out = out
+		a.effects = append(a.effects, f)
+	}
+}
+
+func (a *App) filter() string {
+	if a.src().Intn(4) == 3 {
+		return "t/+"
+	}
+	return topicName(a.src().Intn(max(1, a.Load.Topics)))
+}
+
+func (a *App) publish() error {
+	sum := a.Load.QoS[0] + a.Load.QoS[1] + a.Load.QoS[2]
+	pick, q := a.src().Intn(max(1, sum)), 0
+	for ; q < 2 && pick >= a.Load.QoS[q]; q++ {
+		pick -= a.Load.QoS[q]
+	}
+	topic := a.src().Intn(max(1, a.Load.Topics))
+	n := a.Ledger.message(a, topic, mqttcore.QoS(q))
+	p := mqttcore.Publish{Topic: []byte(topicName(topic)), Payload: appendPayload(nil, n), QoS: mqttcore.QoS(q)}
+	var err error
+	a.out, err = a.c.Publish(a.out, a.h.Now(), &p, uint64(n))
+	if err != nil {
+		a.Ledger.refused(n)
+	}
+	return err
+}
+
+// Quiet stops the commands, so that the world can converge.
+func (a *App) Quiet() { a.quiet, a.command = true, time.Time{} }
+
+// Client is the client, for looking.
+func (a *App) Client() *mqttcore.Client { return a.c }

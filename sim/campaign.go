@@ -1,0 +1,224 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"mqttcore"
+)
+
+// Knobs are what a run is made of: drawn at its start, told first, and enough
+// with the source to have the run again. Each run leaves some operations and
+// faults out and does others more often: that reaches states that a run with
+// everything in it does not.
+type Knobs struct {
+	Steps   int // of the world, with faults
+	Faults  Faults
+	Clients []ClientKnobs
+	Broker  BrokerKnobs
+}
+
+// ClientKnobs are the knobs of one application.
+type ClientKnobs struct {
+	Version                                mqttcore.Version
+	CleanStart, Manual, DropQueued, Oldest bool
+	KeepAlive                              uint16
+	Expiry                                 uint32
+	ReceiveMaximum, Aliases                uint16
+	Queue, Burst                           int
+	Load                                   Load
+}
+
+// BrokerKnobs are the knobs of the broker.
+type BrokerKnobs struct {
+	ReceiveMaximum uint16
+	Aliases        uint16
+	AckDelay       time.Duration
+	Restart        int  // chance in 10,000 a step that it crashes and keeps its sessions
+	Amnesia        int  // the same, and it loses them
+	Forget         int  // the same that it forgets one session
+	Shrink         bool // the receive maximum changes between connections
+}
+
+// Limits of what Draw draws, for those who want less.
+type Limits struct {
+	Clients  int              // most
+	Steps    int              // of the world
+	Version  mqttcore.Version // 0: any
+	NoFaults bool
+}
+
+// Draw draws the knobs of a run.
+func Draw(src Source, l Limits) Knobs {
+	some := func(n int) int { // off in half of the runs
+		if src.Intn(2) == 0 {
+			return 0
+		}
+		return src.Intn(n + 1)
+	}
+	k := Knobs{Steps: l.Steps}
+	if !l.NoFaults {
+		k.Faults = Faults{
+			Chunk: some(500), Cut: some(20), HalfOpen: some(4), Refuse: some(300),
+			Latency: time.Duration(1+some(500)) * time.Millisecond, Jump: some(5), JumpBy: 30 * time.Second,
+		}
+	}
+	k.Broker = BrokerKnobs{
+		ReceiveMaximum: uint16(some(6)), Aliases: uint16(some(4)), AckDelay: time.Duration(some(200)) * time.Millisecond,
+		Shrink: src.Intn(2) == 1,
+	}
+	if !l.NoFaults {
+		k.Broker.Restart, k.Broker.Amnesia, k.Broker.Forget = some(10), some(4), some(4)
+	}
+	for range 1 + src.Intn(max(1, l.Clients)) {
+		c := ClientKnobs{
+			Version: l.Version, CleanStart: src.Intn(5) == 4, Manual: src.Intn(3) == 2, DropQueued: src.Intn(3) == 2,
+			Oldest: src.Intn(3) == 2, KeepAlive: uint16(some(20)), Expiry: uint32(some(1) * (1 + src.Intn(1000))),
+			ReceiveMaximum: uint16(some(6)), Aliases: uint16(some(3)), Queue: 1 + src.Intn(40), Burst: 1 + src.Intn(400),
+		}
+		if c.Version == 0 {
+			c.Version = [...]mqttcore.Version{mqttcore.V5, mqttcore.V311, mqttcore.V5, mqttcore.V31}[src.Intn(4)]
+		}
+		c.Load = Load{
+			Every: time.Duration(1+src.Intn(2000)) * time.Millisecond, Topics: 1 + src.Intn(4),
+			Publish: 1 + src.Intn(20), Subscribe: 1 + src.Intn(4), Unsubscribe: some(2), Ping: some(2),
+			QoS: [3]int{some(3), some(5), some(5)}, Manual: 200 + src.Intn(800),
+		}
+		if !l.NoFaults {
+			c.Load.Disconnect, c.Load.Crash, c.Load.Lose, c.Load.CrashAt = some(1), some(1), some(2), some(8)
+		}
+		k.Clients = append(k.Clients, c)
+	}
+	return k
+}
+
+// String tells the knobs in one line.
+func (k Knobs) String() string { return fmt.Sprintf("%+v", struct{ Knobs }{k}) }
+
+// config is the client's configuration for the knobs.
+func (k ClientKnobs) config(id string) mqttcore.Config {
+	cfg := mqttcore.Config{
+		Version: k.Version, ClientID: []byte(id), CleanStart: k.CleanStart, KeepAlive: k.KeepAlive,
+		ManualAck: k.Manual, DropQueued: k.DropQueued, DropOldest: k.Oldest, MaxQueued: k.Queue, Burst: k.Burst,
+		TopicAliases: k.Aliases,
+	}
+	if k.Version == mqttcore.V5 {
+		add := func(p mqttcore.Property) { _ = cfg.Props.Add(p) }
+		if k.Expiry > 0 {
+			add(mqttcore.SessionExpiry(k.Expiry))
+		}
+		if k.ReceiveMaximum > 0 {
+			add(mqttcore.ReceiveMaximum(k.ReceiveMaximum))
+		}
+		if k.Aliases > 0 {
+			add(mqttcore.TopicAliasMaximum(k.Aliases))
+		}
+	}
+	return cfg
+}
+
+// Report is what came of a run.
+type Report struct {
+	Knobs    Knobs
+	Err      error // the contradiction that was found, or nil
+	Step     uint64
+	Hash     uint64
+	Messages int
+	Packets  uint64 // that the broker received and sent
+	Counts   Counts
+	Counters []Counter
+	Stats    BrokerStats
+}
+
+// calm is how much virtual time a world has to settle when the faults stop.
+const calm = 2 * time.Hour
+
+// errUnsettled is the failure of a world that does not converge.
+var errUnsettled = errors.New("sim: the world does not settle")
+
+// Run makes a world by the knobs, lets it run with faults, stops them, and sees
+// whether all comes to its end. watch may be nil; it is given the world before
+// it starts.
+func Run(src Source, k Knobs, watch func(*World)) Report {
+	w := New(src, k.Faults)
+	if watch != nil {
+		watch(w)
+	}
+	l := &Ledger{Strict: true}
+	b := NewBroker(BrokerConfig{
+		ReceiveMaximum: k.Broker.ReceiveMaximum, TopicAliasMaximum: k.Broker.Aliases, Aliases: k.Broker.Aliases,
+		AckDelay: k.Broker.AckDelay,
+	})
+	b.OnPublish = func(client string, p *mqttcore.Publish) { l.Accepted(client, p.Payload, p.QoS) }
+	b.OnDeliver = func(client string, p *mqttcore.Publish) {
+		if p.QoS != mqttcore.QoS0 {
+			l.Owed(client, p.Payload)
+		}
+	}
+	b.OnDiscard = func(client string, p *mqttcore.Publish) { l.Excused(client, p.Payload) }
+	b.OnEnd = l.Ended
+	b.OnViolation = func(v Violation) { l.fail(nil, "%v", v) }
+	server := w.Add("broker", b)
+	apps := make([]*App, len(k.Clients))
+	for i, c := range k.Clients {
+		id := fmt.Sprintf("c%d", i)
+		apps[i] = &App{Config: c.config(id), Server: server, Ledger: l, Load: c.Load}
+		w.Add(id, apps[i])
+	}
+	for range k.Steps {
+		if !w.Step() || l.Failure != nil {
+			break
+		}
+		switch n := src.Intn(10000); {
+		case n >= 10000-k.Broker.Restart:
+			b.Config.LoseSessions = false
+			w.Crash(server)
+			l.seen("broker restarted")
+		case n < 10000-k.Broker.Restart && n >= 10000-k.Broker.Restart-k.Broker.Amnesia:
+			b.Config.LoseSessions = true
+			w.Crash(server)
+			l.seen("broker lost its sessions")
+		case n < k.Broker.Forget && n > 0:
+			b.Forget(fmt.Sprintf("c%d", src.Intn(len(apps))))
+		case k.Broker.Shrink && n > 5000 && n < 5100:
+			b.Config.ReceiveMaximum = uint16(1 + src.Intn(6))
+		}
+	}
+	w.Faults = Faults{}
+	for _, a := range apps {
+		a.Quiet()
+	}
+	err := l.Failure
+	for end := w.Now().Add(calm); err == nil; {
+		w.Run(10 * time.Second)
+		if l.Failure != nil {
+			err = l.Failure
+			break
+		}
+		if err = settled(l, b); err == nil {
+			break
+		}
+		if w.Now().After(end) {
+			err = fmt.Errorf("%w: %w", errUnsettled, err)
+			break
+		}
+		err = nil
+	}
+	return Report{
+		Knobs: k, Err: err, Step: w.Steps(), Hash: w.Hash(), Messages: l.Messages(), Counts: w.Counts(),
+		Packets: b.Stats.Packets + b.Stats.PacketsOut, Counters: l.Counters(), Stats: b.Stats,
+	}
+}
+
+func settled(l *Ledger, b *Broker) error {
+	if err := l.Settled(); err != nil {
+		return err
+	}
+	for _, s := range b.Sessions() {
+		if !s.Settled() {
+			return fmt.Errorf("the broker's session %+v is not settled", s)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,353 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"mqttcore"
+)
+
+// Ledger is the oracle: what was promised, and what came of it. It is told by
+// the applications and by the broker, after each step, and stops believing at
+// the first contradiction.
+type Ledger struct {
+	// Failure is the first contradiction, or nil.
+	Failure error
+	// Strict is unset in runs with a hostile broker, where a connection may end
+	// with a protocol violation.
+	Strict bool
+	// Every is after how many steps of an application the complete comparisons
+	// are made; 0 is 64.
+	Every int
+
+	apps     []appRow
+	names    map[string]int
+	messages []messageRow
+	counters []Counter
+	tags     uint64
+	steps    int
+}
+
+// Counter is how often a rare state was reached.
+type Counter struct {
+	Name string
+	N    int
+}
+
+type appRow struct {
+	app   *App
+	name  string
+	got   []uint8  // deliveries by message
+	due   []uint8  // copies of QoS 1 and 2 that the broker owes, by message
+	owes  int      // messages with due > 0
+	order []uint32 // last first delivery, by publisher, topic and QoS
+}
+
+type messageRow struct {
+	app      int
+	topic    int
+	qos      mqttcore.QoS
+	durable  bool // its put was committed: from here on it must not be lost
+	fate     bool
+	accepted uint8 // by the broker, as new
+}
+
+// tagBit marks tags of requests, which are no message numbers.
+const tagBit = 1 << 63
+
+func (l *Ledger) tag() uint64 {
+	l.tags++
+	return l.tags | tagBit
+}
+
+func (l *Ledger) fail(a *App, format string, args ...any) {
+	if l.Failure == nil {
+		name := "world"
+		if a != nil {
+			name = a.h.Name
+		}
+		l.Failure = fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...))
+	}
+}
+
+// seen counts a rare state.
+func (l *Ledger) seen(what string) {
+	i, ok := slices.BinarySearchFunc(l.counters, what, func(c Counter, s string) int {
+		switch {
+		case c.Name < s:
+			return -1
+		case c.Name > s:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		l.counters = slices.Insert(l.counters, i, Counter{Name: what})
+	}
+	l.counters[i].N++
+}
+
+// Counters are the rare states that were reached, by name.
+func (l *Ledger) Counters() []Counter { return l.counters }
+
+// Messages is the number of messages so far.
+func (l *Ledger) Messages() int { return len(l.messages) }
+
+// join enters an application, at its start.
+func (l *Ledger) join(name string) int {
+	if l.names == nil {
+		l.names = make(map[string]int)
+	}
+	if i, ok := l.names[name]; ok {
+		return i
+	}
+	l.names[name] = len(l.apps)
+	l.apps = append(l.apps, appRow{name: name})
+	return len(l.apps) - 1
+}
+
+// message enters a message that is about to be published.
+func (l *Ledger) message(a *App, topic int, q mqttcore.QoS) uint32 {
+	l.messages = append(l.messages, messageRow{app: a.id, topic: topic, qos: q})
+	return uint32(len(l.messages) - 1)
+}
+
+// refused takes back the last message, which Publish did not accept.
+func (l *Ledger) refused(n uint32) {
+	if int(n) == len(l.messages)-1 {
+		l.messages = l.messages[:n]
+	}
+}
+
+// op is told of each op that was committed.
+func (l *Ledger) op(a *App, op *mqttcore.Op) {
+	if op.Kind == mqttcore.OpPut && op.Tag < uint64(len(l.messages)) {
+		l.messages[op.Tag].durable = true
+	}
+}
+
+// effect is told of each effect that was committed.
+func (l *Ledger) effect(a *App, f effect) {
+	switch f.kind {
+	case mqttcore.EventMessage:
+		l.delivered(a, f)
+	case mqttcore.EventPublished, mqttcore.EventDropped:
+		if f.tag&tagBit != 0 {
+			return
+		}
+		if f.tag >= uint64(len(l.messages)) {
+			l.fail(a, "a fate for tag %d, which nobody gave", f.tag)
+			return
+		}
+		m := &l.messages[f.tag]
+		switch {
+		case m.fate:
+			l.fail(a, "message %d has two fates", f.tag)
+		case !m.durable:
+			l.fail(a, "message %d has a fate and was never accepted", f.tag)
+		case f.kind == mqttcore.EventPublished && m.accepted == 0:
+			l.fail(a, "message %d is published, and the broker never had it", f.tag)
+		}
+		m.fate = true
+		if f.kind == mqttcore.EventDropped {
+			l.seen("dropped: " + f.why.String())
+		}
+	}
+}
+
+func (l *Ledger) delivered(a *App, f effect) {
+	row := &l.apps[a.id]
+	if int(f.message) >= len(l.messages) {
+		l.fail(a, "message %d was never sent", f.message)
+		return
+	}
+	row.got = grow(row.got, f.message)
+	row.due = grow(row.due, f.message)
+	n := &row.got[f.message]
+	if *n < 255 {
+		*n++
+	}
+	if row.due[f.message] == 0 && f.qos == mqttcore.QoS2 {
+		l.fail(a, "QoS 2 message %d came once too often (%d times)", f.message, *n)
+	}
+	if row.due[f.message] > 0 && f.qos != mqttcore.QoS0 {
+		row.due[f.message]--
+		if row.due[f.message] == 0 {
+			row.owes--
+		}
+	}
+	if *n > 1 {
+		l.seen("delivered again")
+		return
+	}
+	m := &l.messages[f.message]
+	key := (m.app*64+m.topic)*3 + int(f.qos)
+	for key >= len(row.order) {
+		row.order = append(row.order, 0)
+	}
+	if row.order[key] > f.message+1 {
+		l.fail(a, "message %d came after %d, which was published later", f.message, row.order[key]-1)
+	}
+	row.order[key] = f.message + 1
+}
+
+// grow makes room for index n.
+func grow(b []uint8, n uint32) []uint8 {
+	for int(n) >= len(b) {
+		b = append(b, make([]uint8, max(64, len(b)))...)
+	}
+	return b
+}
+
+// Accepted is told by the broker that a client's message is new to it.
+func (l *Ledger) Accepted(client string, payload []byte, q mqttcore.QoS) {
+	n, ok := messageOf(payload)
+	if !ok || int(n) >= len(l.messages) {
+		return
+	}
+	m := &l.messages[n]
+	if m.accepted < 255 {
+		m.accepted++
+	}
+	switch {
+	case m.qos != q:
+		l.fail(l.apps[m.app].app, "message %d was published at QoS %d and arrived at %d", n, m.qos, q)
+	case q == mqttcore.QoS2 && m.accepted > 1:
+		l.fail(l.apps[m.app].app, "QoS 2 message %d reached the broker %d times", n, m.accepted)
+	case q != mqttcore.QoS0 && !m.durable:
+		l.fail(l.apps[m.app].app, "message %d was written before it was committed", n)
+	}
+	if m.accepted > 1 {
+		l.seen("accepted again")
+	}
+}
+
+// Owed is told by the broker that it has taken on to deliver a message of QoS 1
+// or 2 to a client's session.
+func (l *Ledger) Owed(client string, payload []byte) {
+	i, ok := l.names[client]
+	n, mine := messageOf(payload)
+	if !ok || !mine {
+		return
+	}
+	row := &l.apps[i]
+	row.due = grow(row.due, n)
+	if row.due[n] == 0 {
+		row.owes++
+	}
+	row.due[n]++
+}
+
+// Excused is told by the broker that it will not deliver a message that it
+// owes: it has expired, or is larger than the client takes.
+func (l *Ledger) Excused(client string, payload []byte) {
+	i, ok := l.names[client]
+	n, mine := messageOf(payload)
+	if row := &l.apps[i]; ok && mine && int(n) < len(row.due) && row.due[n] > 0 {
+		if row.due[n]--; row.due[n] == 0 {
+			row.owes--
+		}
+	}
+}
+
+// Ended is told by the broker that it has forgotten a client's session.
+func (l *Ledger) Ended(client string) {
+	if i, ok := l.names[client]; ok {
+		clear(l.apps[i].due)
+		l.apps[i].owes = 0
+		l.seen("session ended")
+	}
+}
+
+// connected and closed watch the connections.
+func (l *Ledger) connected(a *App, ev *mqttcore.Event) {
+	l.apps[a.id].app = a
+	if ev.SessionPresent {
+		l.seen("session present")
+		for m := range a.c.Session().Outgoing() {
+			l.seen("resumed while " + m.State.String())
+		}
+	}
+}
+
+func (l *Ledger) closed(a *App, ev *mqttcore.Event) {
+	l.seen("closed: " + ev.Cause.String())
+	if l.Strict && ev.Cause == mqttcore.CauseProtocolViolation {
+		l.fail(a, "closed: %v", ev)
+	}
+}
+
+// unknown is told of messages that no application sent: a hostile broker did.
+func (l *Ledger) unknown(a *App, ev *mqttcore.Event) {
+	if l.Strict {
+		l.fail(a, "a message that nobody sent: %v", ev)
+	}
+	l.seen("unknown message")
+}
+
+// step is told after each turn of an application's loop.
+func (l *Ledger) step(a *App) {
+	c := a.c
+	if c.Window() < 0 || c.Window() > int(c.Limits().ReceiveMaximum) {
+		l.fail(a, "the window is %d of %d", c.Window(), c.Limits().ReceiveMaximum)
+	}
+	if c.State() == mqttcore.StateConnected && c.Window() == 0 && c.Session().Len() > int(c.Limits().ReceiveMaximum) {
+		l.seen("backlog over quota")
+	}
+	l.steps++
+	every := l.Every
+	if every == 0 {
+		every = 64
+	}
+	if l.steps%every == 0 {
+		l.complete(a)
+	}
+}
+
+// complete makes the comparisons that cost time.
+func (l *Ledger) complete(a *App) {
+	live, _ := a.c.Session().AppendBinary(nil)
+	disk, _ := a.disk.AppendBinary(nil)
+	if !bytes.Equal(live, disk) {
+		l.fail(a, "the fold of the ops is not the session")
+	}
+	if t := a.c.Deadline(); !t.IsZero() && !a.c.More() {
+		c := a.c.Clone()
+		before := c.AppendState(nil, t)
+		out := c.Tick(nil, t)
+		after := c.AppendState(nil, t)
+		if len(out) == 0 && bytes.Equal(before, after) {
+			l.fail(a, "a Tick at the deadline does nothing")
+		}
+		if again := c.Tick(nil, t); !c.More() && (len(again) != 0 || !bytes.Equal(after, c.AppendState(nil, t))) {
+			l.fail(a, "a second Tick at the deadline does something")
+		}
+	}
+}
+
+// Settled reports whether all has come to its end: every message that was
+// accepted has its fate, and every session got what the broker owes it. It is
+// asked when the faults have stopped and time has passed.
+func (l *Ledger) Settled() error {
+	for i := range l.apps {
+		row := &l.apps[i]
+		if row.app == nil {
+			continue
+		}
+		l.complete(row.app)
+		if n := row.app.c.Session().Len(); n != 0 {
+			return fmt.Errorf("%s: %d messages are not finished", row.name, n)
+		}
+		if row.owes != 0 {
+			n := slices.IndexFunc(row.due, func(v uint8) bool { return v > 0 })
+			return fmt.Errorf("%s: %d messages did not arrive, the first is %d", row.name, row.owes, n)
+		}
+	}
+	for n := range l.messages {
+		if m := &l.messages[n]; m.durable && !m.fate {
+			return fmt.Errorf("message %d has no fate", n)
+		}
+	}
+	return l.Failure
+}
