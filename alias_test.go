@@ -114,9 +114,9 @@ func TestAliasesStored(t *testing.T) {
 	r.connect(&ConnAck{SessionPresent: true, Props: propsOf(TopicAliasMaximum(1))})
 	r.want(
 		"> CONNECT me keepalive=0 {Session Expiry Interval: 60}",
-		`> PUBLISH aaaa q1 dup id=1 1 byte "1" {Topic Alias: 1, Content Type: t}`,
-		`> PUBLISH bbbb q2 dup id=2 1 byte "2" {Topic Alias: 1}`,
-		"connected (session present)",
+		`> PUBLISH aaaa q1 id=1 dup 1 byte "1" {Topic Alias: 1, Content Type: t}`,
+		`> PUBLISH bbbb q2 id=2 dup 1 byte "2" {Topic Alias: 1}`,
+		"connected session present {Topic Alias Maximum: 1}",
 	)
 }
 

@@ -27,7 +27,7 @@ func TestBackoffBounds(t *testing.T) {
 		{"negative fields", Backoff{Min: -1, Max: -1, Factor: -1}, s / 10, []time.Duration{s / 5, 2 * s / 5}},
 		{"Max under Min", Backoff{Min: 5 * s, Max: s}, s, []time.Duration{s, s}},
 		{"one pause", Backoff{Min: s, Max: s}, s, []time.Duration{s, s}},
-		{"no overflow", Backoff{Min: 1, Max: longest, Factor: 1 << 62}, 1, []time.Duration{1 << 62, longest, longest}},
+		{"no overflow", Backoff{Min: 1 << 20, Max: longest, Factor: 1 << 30}, 1 << 20, []time.Duration{1 << 50, longest, longest}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lo, hi := c.b, c.b

@@ -177,6 +177,7 @@ func (e *stateEncoder) conn(c *Client) {
 	n := &c.conn
 	e.num(uint64(n.inflight), uint64(n.unacked), uint64(n.seen), uint64(n.pings))
 	if c.state == StateConnecting {
+		e.flag(n.known)
 		e.time(n.started)
 	}
 	if c.state == StateConnecting || c.lim.KeepAlive != 0 || n.pings != 0 {
@@ -226,6 +227,7 @@ func (e *stateEncoder) outgoing(c *Client) {
 	e.text(s.clientID)
 	e.num(uint64(s.expiry))
 	e.flag(s.established)
+	e.flag(s.tried)
 	o := &s.out
 	e.num(uint64(o.bytes))
 	for l := listQueued; l < listCount; l++ {
@@ -323,6 +325,7 @@ func (e *stateEncoder) journal(s *Session) {
 		e.text(m.clientID)
 		e.num(uint64(m.expiry))
 		e.flag(m.established)
+		e.flag(m.tried)
 	}
 }
 

@@ -52,6 +52,7 @@ type Op struct {
 	ClientID    []byte
 	Expiry      uint32 // session expiry interval in seconds
 	Established bool
+	Tried       bool // a CONNECT was sent whose answer is not known
 }
 
 // The misuse errors of journals and snapshots.
@@ -112,6 +113,7 @@ type meta struct {
 	clientID    []byte
 	expiry      uint32
 	established bool
+	tried       bool
 }
 
 // inLimbo is a freed record. It can be used again when so many ops are taken.
@@ -129,6 +131,7 @@ const (
 	clearQueued   = 0x20
 	clearIncoming = 0x40
 	opEstablished = 0x08
+	opTried       = 0x80
 )
 
 // note adds an op when a journal is kept.
@@ -141,7 +144,7 @@ func (s *Session) note(k OpKind, flags uint8, id uint16, i uint32) {
 		s.j.last++
 		s.j.name(i, s.j.last)
 	case OpMeta:
-		s.j.metas.push(meta{s.clientID, s.expiry, s.established})
+		s.j.metas.push(meta{s.clientID, s.expiry, s.established, s.tried})
 	}
 	s.j.ops.push(uint64(k)<<56 | uint64(flags)<<48 | uint64(id)<<32 | uint64(i))
 }
@@ -199,7 +202,7 @@ func (s *Session) nextOp(op *Op) bool {
 		op.Sent, op.Queued, op.Incoming = flags&clearSent != 0, flags&clearQueued != 0, flags&clearIncoming != 0
 	case OpMeta:
 		m := j.metas.pop()
-		op.ClientID, op.Expiry, op.Established = m.clientID, m.expiry, m.established
+		op.ClientID, op.Expiry, op.Established, op.Tried = m.clientID, m.expiry, m.established, m.tried
 	}
 	return true
 }
@@ -244,7 +247,7 @@ func (s *Session) adopt(journaled bool) {
 // all.
 func (s *Session) ops() iter.Seq[*Op] {
 	return func(yield func(*Op) bool) {
-		op := &Op{Kind: OpMeta, ClientID: s.clientID, Expiry: s.expiry, Established: s.established}
+		op := &Op{Kind: OpMeta, ClientID: s.clientID, Expiry: s.expiry, Established: s.established, Tried: s.tried}
 		if !yield(op) {
 			return
 		}
@@ -364,7 +367,7 @@ func (s *Session) Apply(op *Op) error {
 		}
 	case OpMeta:
 		s.clientID = append([]byte(nil), op.ClientID...)
-		s.expiry, s.established = op.Expiry, op.Established
+		s.expiry, s.established, s.tried = op.Expiry, op.Established, op.Tried
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ var opLayout = [opKinds]struct {
 	OpPutIncoming:    {0, 2, false}, // identifier 2
 	OpDeleteIncoming: {0, 2, false},
 	OpClear:          {clearSent | clearQueued | clearIncoming, 0, false},
-	OpMeta:           {opEstablished, 4, true}, // session expiry interval 4; client identifier
+	OpMeta:           {opEstablished | opTried, 4, true}, // session expiry interval 4; client identifier
 }
 
 // AppendBinary appends the op in the journal's format. It fails with ErrCorrupt
@@ -56,7 +56,7 @@ func (op *Op) AppendBinary(dst []byte) ([]byte, error) {
 		return dst, ErrCorrupt
 	}
 	var flags uint8
-	for bit, set := range [...]bool{op.Retain, false, false, op.Established, op.Sent, op.Queued, op.Incoming} {
+	for bit, set := range [...]bool{op.Retain, false, false, op.Established, op.Sent, op.Queued, op.Incoming, op.Tried} {
 		if set {
 			flags |= 1 << bit
 		}
@@ -149,7 +149,7 @@ func decodeOp(kind OpKind, flags uint8, b []byte) (op Op, ok bool) {
 		return op, false
 	}
 	op = Op{
-		Kind: kind, Retain: flags&flagRetain != 0, QoS: QoS(flags & flagQoS >> 1), Established: flags&opEstablished != 0,
+		Kind: kind, Retain: flags&flagRetain != 0, QoS: QoS(flags & flagQoS >> 1), Established: flags&opEstablished != 0, Tried: flags&opTried != 0,
 		Sent: flags&clearSent != 0, Queued: flags&clearQueued != 0, Incoming: flags&clearIncoming != 0,
 	}
 	text := b[l.size:]

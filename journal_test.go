@@ -14,6 +14,7 @@ type journalRig struct {
 	t       *testing.T
 	rng     *rand.Rand
 	now     time.Time
+	cfg     Config
 	c       *Client
 	replica *Session
 	log     []byte
@@ -152,15 +153,7 @@ func TestJournalFold(t *testing.T) {
 	for _, v := range []Version{V31, V311, V5} {
 		for _, manual := range []bool{false, true} {
 			for seed := range uint64(40) {
-				j := &journalRig{t: t, rng: rand.New(rand.NewPCG(seed, uint64(v))), now: time.Unix(1000, 0), replica: new(Session), v: v}
-				cfg := Config{Version: v, ClientID: []byte("me"), Journal: true, ManualAck: manual, MaxQueued: 20, MaxInflight: 8}
-				if v == V5 {
-					cfg.Props, _ = NewProperties(SessionExpiry(100))
-				}
-				var err error
-				if j.c, err = NewClient(cfg, nil); err != nil {
-					t.Fatal(err)
-				}
+				j := newJournalRig(t, v, manual, seed)
 				for range 400 {
 					j.step()
 					if j.rng.IntN(40) == 0 { // the process dies, and starts again from the log
@@ -175,7 +168,8 @@ func TestJournalFold(t *testing.T) {
 								t.Fatal(err)
 							}
 						}
-						if j.c, err = NewClient(cfg, s); err != nil {
+						var err error
+						if j.c, err = NewClient(j.cfg, s); err != nil {
 							t.Fatal(err)
 						}
 						j.tokens = nil

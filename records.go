@@ -129,12 +129,21 @@ func (s *records) put(i uint32) {
 	s.free(i)
 }
 
-// free is put for a record that is in no list.
+// free is put for a record that is in no list. The record that was used last is
+// the next to be used again: it is still in the cache.
 func (s *records) free(i uint32) {
-	if r := &s.slab[i]; cap(r.buf) > keepBuf {
+	r, l := &s.slab[i], &s.lists[listFree]
+	if cap(r.buf) > keepBuf {
 		r.buf = nil
 	}
-	s.link(i, listFree)
+	r.list, r.prev, r.next = listFree, 0, l.head
+	if l.head != 0 {
+		s.slab[l.head].prev = i
+	} else {
+		l.tail = i
+	}
+	l.head = i
+	l.n++
 }
 
 // move takes a record from its list to the end of another.

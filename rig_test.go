@@ -133,7 +133,7 @@ func (r *rig) unsubscribe(tag uint64, filters ...string) {
 func (r *rig) want(lines ...string) {
 	r.Helper()
 	if d := cmp.Diff(strings.Join(lines, "\n"), strings.Join(r.log, "\n")); d != "" {
-		r.Errorf("(-want +got):\n%s", d)
+		r.Errorf("(-want +got):\n%s", d[:min(len(d), 4000)])
 	}
 	r.log = nil
 }

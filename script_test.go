@@ -80,6 +80,13 @@ func runScript(t *testing.T, sc *script, v Version, broken map[Rule]bool) [][]st
 			t.Errorf("line %d: %s\n%s", s.number, s.text, cmp.Diff(want, whole[i]))
 		}
 	}
+	journaled, err := transcript(sc, v, nil, true, broken)
+	if err != nil {
+		t.Fatalf("with a journal: %v", err)
+	}
+	if diff := cmp.Diff(whole, journaled); diff != "" {
+		t.Fatalf("with a journal: another transcript:\n%s", diff)
+	}
 	if sc.moreByHand {
 		return whole
 	}

@@ -16,6 +16,7 @@ type Session struct {
 	clientID    []byte
 	expiry      uint32 // effective session expiry interval, in seconds
 	established bool   // a CONNACK accepted it: an empty session is a session
+	tried       bool   // a CONNECT was sent whose answer is not known: it may exist
 	used        bool   // by a client, now or before
 	epoch       uint32 // number of the last connection, which the records name
 	out         records
@@ -176,14 +177,14 @@ func (s *Session) forgetIncoming() {
 	s.note(OpClear, clearIncoming, 0, 0)
 }
 
-// setMeta notes what the server said of the session.
-func (s *Session) setMeta(id []byte, expiry uint32, established bool) {
+// setMeta notes what is known of the session.
+func (s *Session) setMeta(id []byte, expiry uint32, established, tried bool) {
 	if string(id) != string(s.clientID) {
 		s.clientID = append([]byte(nil), id...)
-	} else if expiry == s.expiry && established == s.established {
+	} else if expiry == s.expiry && established == s.established && tried == s.tried {
 		return
 	}
-	s.expiry, s.established = expiry, established
+	s.expiry, s.established, s.tried = expiry, established, tried
 	s.note(OpMeta, 0, 0, 0)
 }
 

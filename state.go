@@ -77,6 +77,7 @@ type connection struct {
 	aliases  *aliases  // nil: none yet
 	stream   stream
 	auth     authState
+	known    bool  // the server may have the session
 	pings    int32 // PINGREQs not answered
 
 	started  int64 // time of CONNECT
@@ -118,7 +119,9 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	setDefault(&cfg.PingTimeout, defaultPingTimeout)
 	setDefault(&cfg.MaxQueued, defaultMaxQueued)
 	setDefault(&cfg.MaxQueuedBytes, defaultMaxQueuedBytes)
-	setDefault(&cfg.Burst, defaultBurst)
+	if cfg.Burst <= 0 {
+		cfg.Burst = defaultBurst
+	}
 	if cfg.Version != V5 {
 		setDefault(&cfg.MaxInflight, defaultInflight3)
 	}
@@ -216,6 +219,12 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 	c.state = StateConnecting
 	c.conn = connection{started: c.now, lastSent: c.now, lastRecv: c.now}
 	c.conn.auth.busy = c.cfg.Props.Mask().Has(PropAuthMethod)
+	c.conn.known = c.s.established || c.s.tried
+	if !c.s.established && c.cfg.Version == V5 {
+		// A process that dies before it knows the answer must not close the
+		// connection because the session exists (MQTT-3.2.2-4).
+		c.s.setMeta(c.s.clientID, c.s.expiry, false, true)
+	}
 	c.lim = c.limits(Properties{})
 	c.stats.Connects++
 	return c.end(out, len(dst)), nil
@@ -277,7 +286,8 @@ func (c *Client) take(dst, in []byte, d Dialect) (out []byte, n int, fault error
 	case err != nil:
 		return dst, 0, err
 	case c.cfg.StreamAbove != 0 && c.streams(in):
-		return c.beginStream(dst, in, d)
+		n, fault = c.beginStream(in, d)
+		return dst, n, fault
 	case n == 0:
 		return dst, 0, nil
 	}
@@ -354,10 +364,12 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	lim := c.limits(p.Props)
 	if p.Code != ReasonSuccess {
 		c.lim = lim
+		c.s.setMeta(c.s.clientID, c.s.expiry, c.s.established, false)
 		c.closedBy(causeOfRefusal(p.Code), p.Code, p.Props)
 		return nil
 	}
 	if r := c.acceptFault(&p, d.Version); r != ruleNone {
+		c.s.setMeta(c.s.clientID, c.s.expiry, c.s.established, false)
 		return fail(TypeConnAck, d, r, 0)
 	}
 	c.lim = lim
@@ -378,7 +390,7 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	if assigned, ok := p.Props.AssignedClientID(); ok && len(id) == 0 {
 		id = assigned
 	}
-	s.setMeta(id, lim.SessionExpiry, true)
+	s.setMeta(id, lim.SessionExpiry, true, false)
 	c.state = StateConnected
 	c.conn.resume = [2]uint32{s.out.lists[listReleased].head, s.out.lists[listSent].head}
 	c.ev = Event{SessionPresent: p.SessionPresent, Props: p.Props}
@@ -399,7 +411,7 @@ func (c *Client) acceptFault(p *ConnAck, v Version) rule {
 		if c.cfg.CleanStart {
 			return ruleCleanPresent
 		}
-		if v == V5 && !c.s.established {
+		if v == V5 && !c.conn.known {
 			return ruleSessionPresent
 		}
 	}
@@ -462,7 +474,7 @@ func (c *Client) close(cause Cause, code ReasonCode, err error) {
 	if accepted && c.s.expiry == 0 {
 		c.subs.sessionLost(c.cfg.Resubscribe)
 		c.s.forget(DropSessionEnded, c.cfg.DropQueued)
-		c.s.setMeta(c.s.clientID, 0, false)
+		c.s.setMeta(c.s.clientID, 0, false, false)
 	}
 }
 
@@ -505,7 +517,7 @@ func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, e
 	}
 	c.clock(now)
 	if has {
-		c.s.setMeta(c.s.clientID, expiry, c.s.established)
+		c.s.setMeta(c.s.clientID, expiry, c.s.established, false)
 	}
 	c.close(CauseLocalDisconnect, p.Code, nil)
 	return c.end(out, len(dst)), nil

@@ -21,35 +21,35 @@ func (c *Client) streams(in []byte) bool {
 
 // beginStream takes the head of the PUBLISH at the start of in, all but its
 // payload. n is 0 when it is not there yet.
-func (c *Client) beginStream(dst, in []byte, d Dialect) (out []byte, n int, fault error) {
+func (c *Client) beginStream(in []byte, d Dialect) (n int, fault error) {
 	size, k := consumeUvarint(in[1:])
 	body := in[1+k : min(len(in), 1+k+int(size))]
 	limit := int(min(int64(size), int64(c.cfg.StreamAbove)-int64(1+k)))
 	head, known := headSize(body, limit, QoS(in[0]&flagQoS>>1), d.Version)
 	switch {
+	case head <= int(size) && head > limit:
+		return 0, fail(TypePublish, d, rulePacketSize, 1+k)
 	case head > int(size) || !known && len(body) == int(size):
-		return dst, 0, fail(TypePublish, d, ruleTruncated, 1+k)
-	case head > limit:
-		return dst, 0, fail(TypePublish, d, rulePacketSize, 1+k)
+		return 0, fail(TypePublish, d, ruleTruncated, 1+k)
 	case !known || head > len(body):
-		return dst, 0, nil
+		return 0, nil
 	}
 	d.Options &^= RefuseInvalidPayload // it is not there to be looked at
 	c.ev = Event{}
 	p := &c.ev.Message
 	f := Frame{Type: TypePublish, Flags: in[0] & 15, Body: body[:head:head]}
 	if err := p.Decode(f, d); err != nil {
-		return dst, 0, err
+		return 0, err
 	}
 	p.Payload = nil
 	if p.Props.mask.Has(PropTopicAlias) {
 		if r := c.resolve(p); r != ruleNone {
-			return dst, 0, fail(TypePublish, d, r, 0)
+			return 0, fail(TypePublish, d, r, 0)
 		}
 	}
 	fresh, r := c.mayReceive(p)
 	if r != ruleNone {
-		return dst, 0, fail(TypePublish, d, r, 0)
+		return 0, fail(TypePublish, d, r, 0)
 	}
 	c.conn.stream = stream{left: int(size) - head, id: p.ID, qos: p.QoS, on: true, deliver: fresh}
 	if fresh {
@@ -57,10 +57,7 @@ func (c *Client) beginStream(dst, in []byte, d Dialect) (out []byte, n int, faul
 		c.has |= hasPacket
 	}
 	c.stats.PacketsIn++
-	if c.conn.stream.left == 0 {
-		dst, _, fault = c.chunk(dst, nil, d)
-	}
-	return dst, 1 + k + head, fault
+	return 1 + k + head, nil // and a payload follows: the head alone is not too large
 }
 
 // headSize is the size of topic, identifier and properties at the start of a

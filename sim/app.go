@@ -112,8 +112,11 @@ func (a *App) Handle(h *Host, e Event) time.Time {
 
 // deadline is when the node wants to be woken.
 func (a *App) deadline() time.Time {
-	t := a.c.Deadline()
-	for _, d := range [...]time.Time{a.dial, a.command} {
+	t, ack := a.c.Deadline(), time.Time{}
+	if a.quiet && len(a.held) > 0 {
+		ack = a.h.Now().Add(time.Second)
+	}
+	for _, d := range [...]time.Time{a.dial, a.command, ack} {
 		if !d.IsZero() && (t.IsZero() || d.Before(t)) {
 			t = d
 		}
@@ -163,7 +166,8 @@ func (a *App) crash(where string) bool {
 		return false
 	}
 	a.h.w.count.Crashes++
-	a.Ledger.seen("crash " + where)
+	a.Ledger.seen(where)
+	a.h.Note(where)
 	if a.conn != nil {
 		a.conn.Abort()
 		a.conn = nil
@@ -197,7 +201,7 @@ func (a *App) tick() {
 // turn is one round of the loop: act, commit, write, again while there is more.
 func (a *App) turn(act func()) {
 	for more := true; more; more = a.c.More() {
-		if a.crash("before act") {
+		if a.crash("crash before act") {
 			return
 		}
 		if act != nil {
@@ -219,18 +223,18 @@ func (a *App) turn(act func()) {
 			a.out = a.c.Tick(a.out, a.h.Now())
 			a.events()
 		}
-		if a.crash("between act and commit") {
+		if a.crash("crash between act and commit") {
 			return
 		}
 		a.commit()
-		if a.crash("between commit and write") {
+		if a.crash("crash between commit and write") {
 			return
 		}
 		if a.conn != nil {
 			a.conn.Write(a.out)
 		}
 		a.out = a.out[:0]
-		if a.crash("after write") {
+		if a.crash("crash after write") {
 			return
 		}
 		if a.c.State() == mqttcore.StateDisconnected && a.conn != nil && a.conn.User == closed {
@@ -248,6 +252,9 @@ var closed = new(int)
 func (a *App) events() {
 	var ev mqttcore.Event
 	for a.c.Next(&ev) {
+		if a.h.w.OnNote != nil {
+			a.h.Note(ev.String())
+		}
 		f := effect{kind: ev.Kind, tag: ev.Tag, why: ev.Why, token: ev.Token}
 		switch ev.Kind {
 		case mqttcore.EventMessage:
@@ -257,6 +264,9 @@ func (a *App) events() {
 				f.kind = mqttcore.EventNone
 			}
 			f.message, f.qos = n, ev.Message.QoS
+			if ok {
+				a.Ledger.arrived(a, n, f.qos)
+			}
 			if f.token != 0 {
 				a.held = append(a.held, f)
 				continue
@@ -295,12 +305,12 @@ func (a *App) commit() {
 // do gives one command, chosen by weight.
 func (a *App) do() {
 	l := &a.Load
-	weights := [...]int{0, l.Publish, l.Subscribe, l.Unsubscribe, l.Disconnect, l.Ping, l.Crash, l.Lose}
+	weights := [...]int{1, l.Publish, l.Subscribe, l.Unsubscribe, l.Disconnect, l.Ping, l.Crash, l.Lose}
 	sum := 0
 	for _, w := range weights {
 		sum += w
 	}
-	pick := a.src().Intn(sum + 1)
+	pick := a.src().Intn(sum)
 	k := 0
 	for ; k < len(weights) && pick >= weights[k]; k++ {
 		pick -= weights[k]
@@ -323,6 +333,8 @@ func (a *App) do() {
 	case 5:
 		a.out, err = a.c.Ping(a.out, now)
 	case 6:
+		a.h.w.count.Crashes++
+		a.h.Note("crash")
 		if a.conn != nil {
 			a.conn.Abort()
 			a.conn = nil
@@ -384,7 +396,11 @@ func (a *App) publish() error {
 }
 
 // Quiet stops the commands, so that the world can converge.
-func (a *App) Quiet() { a.quiet, a.command = true, time.Time{} }
+func (a *App) Quiet() {
+	a.quiet, a.command = true, time.Time{}
+	a.Load.CrashAt = 0
+	a.h.handle(Event{Kind: Tick})
+}
 
 // Client is the client, for looking.
 func (a *App) Client() *mqttcore.Client { return a.c }

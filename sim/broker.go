@@ -74,6 +74,10 @@ type BrokerConfig struct {
 	RefusePublish   func(client string, p *mqttcore.Publish) mqttcore.ReasonCode
 	RefuseSubscribe func(client string, filter []byte) mqttcore.ReasonCode
 
+	// Unique promises that no two messages of a client have the same topic and
+	// payload, so that one that comes again can be told from a new one with the
+	// same packet identifier: more violations are found.
+	Unique bool
 	// LoseSessions makes a crash end all sessions and forget retained messages.
 	LoseSessions bool
 	// Hostile makes the broker do what it need not, and must not. The zero value
@@ -154,6 +158,9 @@ type Broker struct {
 	OnEnd func(client string)
 	// OnViolation, when set, is told each violation.
 	OnViolation func(v Violation)
+	// OnOddity, when set, is told the name of each thing that a hostile broker
+	// does.
+	OnOddity func(name string)
 
 	host     *Host
 	now      time.Duration // since epoch, by the host's clock
@@ -369,7 +376,7 @@ func (b *Broker) end(s *session) {
 type sleeper interface {
 	due() time.Duration      // when, or never
 	ring()                   // the time has come
-	alarmed() *time.Duration  // the earliest alarm that is set for it
+	alarmed() *time.Duration // the earliest alarm that is set for it
 }
 
 type alarm struct {

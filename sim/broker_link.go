@@ -146,7 +146,7 @@ func (l *link) take(in []byte) int {
 	}
 	l.packet(f)
 	if h := &l.b.Config.Hostile; (h.Odd > 0 || h.Illegal > 0) && l.state == linkConnected && !l.mute {
-		l.mischief(f.Type)
+		l.mischief()
 	}
 	return n
 }

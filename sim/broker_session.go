@@ -358,22 +358,27 @@ func (l *link) publish(f mqttcore.Frame) {
 		s.arrivals = map[uint16]arrival{}
 	}
 	a, known := s.arrivals[p.ID]
+	held := known && (a.state == arrivalHeld || a.state == arrivalReceived)
 	digest := uint32(0)
-	if p.QoS == mqttcore.QoS2 {
-		digest = crc32.Update(crc32.Update(uint32(len(p.Topic)), castagnoli, p.Topic), castagnoli, p.Payload)
+	if held || p.QoS == mqttcore.QoS2 || b.Config.Unique {
+		digest = crc32.Update(crc32.Update(uint32(p.QoS), castagnoli, p.Topic), castagnoli, p.Payload)
 	}
-	if known && (a.state == arrivalHeld || a.state == arrivalReceived) {
+	if held {
 		l.repeated(p, a, digest)
 		return
 	}
-	if known && p.Dup {
-		l.inOrder(a.number)
-	} else {
+	again := p.Dup && known && b.Config.Unique && digest == a.digest
+	if again && a.state == arrivalReleased {
+		l.violate(l.rule("MQTT-4.3.3-6"), "message sent again after its PUBREL")
+	}
+	if !again {
 		s.arrived++
 		a.number = s.arrived
-		if p.Dup {
-			l.inOrder(a.number)
-		}
+	}
+	// With an identifier that is known, it may be an old message or a new one
+	// that never came before.
+	if p.Dup && (!known || b.Config.Unique) {
+		l.inOrder(a.number)
 	}
 	a.digest, a.on, a.state = digest, l.conn.id, arrivalAnswered
 	if l.unacked++; l.unacked > int(l.receiveMaximum) {
@@ -436,7 +441,7 @@ func (l *link) inOrder(number uint32) {
 // not released (MQTT-4.3.3-10).
 func (l *link) repeated(p *mqttcore.Publish, a arrival, digest uint32) {
 	switch {
-	case p.QoS != mqttcore.QoS2 || digest != a.digest:
+	case digest != a.digest:
 		l.violate(l.rule("MQTT-2.2.1-3"), "packet identifier of an unfinished message used for another one")
 	case !p.Dup:
 		l.violate(l.rule("MQTT-3.3.1-1"), "message sent again without DUP")
@@ -484,6 +489,9 @@ func (l *link) sendAck(t mqttcore.PacketType, id uint16, code mqttcore.ReasonCod
 	if l.d.Version == mqttcore.V5 {
 		p.Code = code
 		p.Props = l.remarks(false)
+		if l.longForm(p) {
+			return
+		}
 	}
 	l.send(p)
 }
@@ -518,12 +526,14 @@ func (l *link) acknowledged(p *mqttcore.Ack) {
 			l.fault(mqttcore.ReasonProtocolError, l.rule("MQTT-4.3.2-3"), "PUBREC for a QoS 1 message")
 			return
 		}
-		if x.copies == 0 {
+		switch {
+		case x.copies > 0:
+			x.copies--
+			l.toRec = l.answered(l.toRec, id, "MQTT-4.6.0-3", "PUBRECs in another order than the messages")
+		case !l.wasProvoked(mqttcore.TypePubRec, id):
 			l.unknown(p)
 			return
 		}
-		x.copies--
-		l.toRec = l.answered(l.toRec, id, "MQTT-4.6.0-3", "PUBRECs in another order than the messages")
 		if code.IsError() { // MQTT-4.4.0-2
 			s.finish(x)
 			break
@@ -582,6 +592,8 @@ func (l *link) released(p *mqttcore.Ack) {
 	id, code := p.ID, mqttcore.ReasonSuccess
 	a, known := l.s.arrivals[id]
 	switch {
+	case known && a.state == arrivalReleased && l.wasProvoked(mqttcore.TypePubRel, id):
+		return // the answer to a repeat: PUBCOMP is on its way
 	case known && a.state == arrivalHeld:
 		l.violate(l.rule("MQTT-4.3.3-4"), "PUBREL without PUBREC")
 		fallthrough

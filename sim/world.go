@@ -73,6 +73,9 @@ type World struct {
 	OnData func(now time.Time, c *Conn, data []byte)
 	// OnCut, when set, sees every connection that the world ends.
 	OnCut func(now time.Time, c *Conn, err error)
+	// OnNote, when set, sees what happens on a host and shows on no link, in
+	// words: that it crashed, say. Nodes add to it with [Host.Note].
+	OnNote func(now time.Time, h *Host, text string)
 
 	src   Source
 	now   time.Duration // since epoch
@@ -139,6 +142,13 @@ func (h *Host) Now() time.Time { return epoch.Add(h.w.now + h.skew) }
 // World is the world that the host is in.
 func (h *Host) World() *World { return h.w }
 
+// Note tells the world's OnNote, when it is set, what happened on the host.
+func (h *Host) Note(text string) {
+	if h.w.OnNote != nil {
+		h.w.OnNote(h.w.Now(), h, text)
+	}
+}
+
 // Dial opens a connection to a host. Both ends are told Opened, or this one
 // Lost when it is refused.
 func (h *Host) Dial(to *Host) *Conn {
@@ -161,10 +171,23 @@ func (h *Host) Dial(to *Host) *Conn {
 // Crashed, its peers Lost.
 func (w *World) Crash(h *Host) {
 	w.count.Crashes++
+	h.Note("crash")
 	for len(h.open) > 0 {
 		h.open[0].Abort()
 	}
 	h.handle(Event{Kind: Crashed})
+}
+
+// Heal ends the connections of which a direction is silent: nobody but the
+// nodes' own time-outs would, and not all have one.
+func (w *World) Heal() {
+	for _, h := range w.hosts {
+		for _, c := range h.open {
+			if c.silent || c.peer.silent {
+				c.lose(ErrCut)
+			}
+		}
+	}
 }
 
 // Conn is one end of a connection.
@@ -297,6 +320,9 @@ func (w *World) act(a action) {
 	case actRefuse:
 		if !c.over {
 			c.drop()
+			if w.OnCut != nil {
+				w.OnCut(w.Now(), c, ErrRefused)
+			}
 			c.host.handle(Event{Kind: Lost, Conn: c, Err: ErrRefused})
 		}
 	case actLose:

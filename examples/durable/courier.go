@@ -28,8 +28,6 @@ type courier struct {
 	effects []byte // of the application, not on disk
 }
 
-var errStore = errors.New("cannot store")
-
 // done reports whether the program may end.
 func (k *courier) done() bool {
 	l := &k.ledger
@@ -43,7 +41,8 @@ func (k *courier) effect(format string, args ...any) error {
 	return k.ledger.note(line)
 }
 
-// converse is the loop of one connection.
+// converse is the loop of one connection. Its error is one that another
+// connection would not mend.
 func (k *courier) converse(conn net.Conn) (err error) {
 	now := time.Now()
 	in := make([]byte, 0, 4096)
@@ -51,7 +50,7 @@ func (k *courier) converse(conn net.Conn) (err error) {
 		return err
 	}
 	for {
-		if err := k.turn(conn, now); err != nil {
+		if err := k.turn(conn, now); err != nil || k.client.State() == mqttcore.StateDisconnected {
 			return err
 		}
 		if k.done() {
@@ -98,8 +97,7 @@ func (k *courier) converse(conn net.Conn) (err error) {
 	}
 }
 
-// turn is the end of one turn of the loop: commit, then write. It returns an
-// error when the connection is over.
+// turn is the end of one turn of the loop: commit, then write.
 func (k *courier) turn(conn net.Conn, now time.Time) error {
 	k.at("acted")
 	if err := k.commit(); err != nil {
@@ -117,12 +115,9 @@ func (k *courier) turn(conn net.Conn, now time.Time) error {
 	k.out = k.out[:0]
 	if err != nil {
 		k.client.Lost(now, err)
-		err = errors.Join(err, k.act(now), k.commit())
+		return errors.Join(k.act(now), k.commit())
 	}
-	if err == nil && k.client.State() == mqttcore.StateDisconnected {
-		err = net.ErrClosed
-	}
-	return err
+	return nil
 }
 
 // commit takes to disk what has happened: in one transaction, or first what
@@ -148,10 +143,7 @@ func (k *courier) commit() error {
 	if err == nil {
 		err = k.compact()
 	}
-	if err != nil {
-		return errors.Join(errStore, err)
-	}
-	return nil
+	return err
 }
 
 // compact replaces what has grown too long by what it comes to.
@@ -184,9 +176,6 @@ func (k *courier) act(now time.Time) (err error) {
 			if !ev.SessionPresent || !k.ledger.subscribed {
 				err = k.subscribe(now)
 			}
-			if err == nil {
-				err = k.again(now)
-			}
 		case mqttcore.EventSubscribed:
 			err = k.effect("subscribed")
 			if code := mqttcore.ReasonCode(ev.Codes[0]); code.IsError() {
@@ -195,10 +184,10 @@ func (k *courier) act(now time.Time) (err error) {
 		case mqttcore.EventMessage:
 			err = k.effect("received %q", ev.Message.Payload)
 		case mqttcore.EventPublished:
-			err = k.effect("settled %d", ev.Tag)
+			err = k.effect("settled %d published", ev.Tag)
 		case mqttcore.EventDropped:
 			if ev.Why != mqttcore.DropConnectionLost { // that is the SUBSCRIBE
-				err = errors.New(ev.String())
+				err = k.effect("settled %d %v, %v", ev.Tag, ev.Why, ev.Code)
 			}
 		}
 	}
@@ -210,17 +199,17 @@ func (k *courier) act(now time.Time) (err error) {
 	return err
 }
 
-// again gives the client what it was asked for and does not know of: where
-// effects and session are apart, the process may have ended between the two.
-// What has a fate is not among them, for the fate was noted before the session
-// forgot the message.
+// again gives a new client what the ledger was asked for and the session does
+// not know: where the two are apart, the last process may have ended between
+// them. What has a fate is not among it, for the fate is noted before the
+// session forgets the message.
 func (k *courier) again(now time.Time) error {
 	known := map[int]bool{}
 	for m := range k.client.Session().Outgoing() {
 		known[int(m.Tag)] = true
 	}
 	for n := 1; n <= k.ledger.asked; n++ {
-		if k.ledger.settled[n] == 0 && !known[n] {
+		if len(k.ledger.settled[n]) == 0 && !known[n] {
 			if err := k.publish(now, n); err != nil {
 				return err
 			}

@@ -12,13 +12,13 @@ import (
 // ledger is the application's state.
 type ledger struct {
 	subscribed bool
-	asked      int         // messages 1 to asked were given to the client
-	settled    map[int]int // how often their fates were told
-	received   []string    // payloads, in order of arrival
-	distinct   map[string]bool
+	asked      int              // messages 1 to asked were given to the client
+	settled    map[int][]string // their fates: published, or dropped and why
+	received   []string         // payloads, in order of arrival
+	distinct   map[string]bool  // the same without repeats
 }
 
-// note does one effect: subscribed, asked N, settled N or received "TEXT".
+// note does one effect: subscribed, asked N, settled N FATE or received "TEXT".
 func (l *ledger) note(line string) (err error) {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {
@@ -28,11 +28,12 @@ func (l *ledger) note(line string) (err error) {
 		l.asked, err = strconv.Atoi(rest)
 	case "settled":
 		var n int
-		n, err = strconv.Atoi(rest)
+		number, fate, _ := strings.Cut(rest, " ")
+		n, err = strconv.Atoi(number)
 		if l.settled == nil {
-			l.settled = map[int]int{}
+			l.settled = map[int][]string{}
 		}
-		l.settled[n]++
+		l.settled[n] = append(l.settled[n], fate)
 	case "received":
 		var text string
 		text, err = strconv.Unquote(rest)
@@ -64,8 +65,8 @@ func (l *ledger) lines() []byte {
 	}
 	b = fmt.Appendf(b, "asked %d\n", l.asked)
 	for n := 1; n <= l.asked; n++ {
-		for range l.settled[n] {
-			b = fmt.Appendf(b, "settled %d\n", n)
+		for _, fate := range l.settled[n] {
+			b = fmt.Appendf(b, "settled %d %s\n", n, fate)
 		}
 	}
 	for _, text := range l.received {

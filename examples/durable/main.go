@@ -30,9 +30,9 @@ import (
 	"mqttcore"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run(args []string, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("durable", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -45,6 +45,7 @@ func run(args []string, stderr io.Writer) int {
 	flags.IntVar(&o.receive, "receive", 0, "end when so `many` different messages have come, over all runs, and all are published; less than 0: never")
 	flags.StringVar(&o.order, "order", "together", "effects and session in one file (together) or in two (apart)")
 	flags.IntVar(&o.compact, "compact", 64<<10, "`bytes` that the file may grow before it is replaced by a snapshot")
+	list := flags.Bool("list", false, "print the ledger and end")
 	exitAt := flags.String("exit-at", "", "for tests: `PLACE:N` ends the process when it is at that place for the Nth time")
 	if flags.Parse(args) != nil {
 		return 2
@@ -62,7 +63,11 @@ func run(args []string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "durable: -v is 3, 4 or 5, -qos 1 or 2, -order together or apart, and nothing follows the flags")
 		return 2
 	}
-	if err := o.run(); err != nil {
+	do := o.run
+	if *list {
+		do = func() error { return o.list(stdout) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintf(stderr, "durable: %v\n", err)
 		return 1
 	}
@@ -79,6 +84,15 @@ type options struct {
 	at                      func(place string)
 }
 
+// list prints what the application knows.
+func (o *options) list(w io.Writer) error {
+	k, err := o.open()
+	if err == nil {
+		_, err = w.Write(k.ledger.lines())
+	}
+	return err
+}
+
 // run connects again and again until everything is done.
 func (o *options) run() error {
 	k, err := o.open()
@@ -87,14 +101,13 @@ func (o *options) run() error {
 	}
 	wait := 5 * time.Millisecond
 	for !k.done() {
-		conn, err := net.DialTimeout("tcp", o.broker, 5*time.Second)
-		if err == nil {
+		if conn, err := net.DialTimeout("tcp", o.broker, 5*time.Second); err == nil {
 			err = k.converse(conn)
 			conn.Close()
+			if err != nil {
+				return err // what is on disk holds; nothing else does
+			}
 			wait = 5 * time.Millisecond
-		}
-		if errors.Is(err, errStore) {
-			return err
 		}
 		if !k.done() {
 			time.Sleep(wait)
@@ -136,6 +149,8 @@ func (o *options) open() (*courier, error) {
 			return nil, err
 		}
 	}
-	k.client, err = mqttcore.NewClient(cfg, session)
-	return k, err
+	if k.client, err = mqttcore.NewClient(cfg, session); err != nil {
+		return nil, err
+	}
+	return k, k.again(time.Now())
 }

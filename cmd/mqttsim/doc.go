@@ -1,0 +1,61 @@
+// Command mqttsim runs the real MQTT client against a model broker in simulated
+// worlds, over links that fail, with processes that crash, and checks after each
+// step that nothing promised was broken: messages lost, repeated or out of
+// order, identifiers or windows out of bounds, a journal that does not add up,
+// packets that the specification forbids.
+//
+//	mqttsim [flags]
+//
+// Without flags it is a campaign of half a minute on all cores: a run for each
+// seed from 1 on, each in a world of its own, with knobs of its own (clients,
+// versions, faults, loads). At the end stands a table of what was done and which
+// rare states were reached. A campaign with all versions and faults also fails
+// when a rare state was not reached in [enough] runs, because then it did not
+// look where it should.
+//
+// The same seed with the same -clients, -steps, -version and -faults is the same
+// run, on every machine.
+//
+//	mqttsim -seed 42            one run
+//	mqttsim -seed 42 -trace     the same, drawn as a ladder
+//	mqttsim -runs 10000         a campaign of so many runs
+//	mqttsim -faults cut,crash   only some faults; "none", "all"
+//	mqttsim -tape 0a0b…         the run of a tape, as a failure prints it
+//
+// The first violation ends a campaign. It is told with its seed, knobs and step,
+// a smaller tape on which the same goes wrong, and a ladder of the exchange of
+// the client that it concerns.
+//
+// The exit status is 0 when all was clean, 1 when something was violated (or a
+// rare state was missing), 2 when the command line cannot be understood.
+//
+// # Many machines
+//
+// With -shard i/n a campaign does only the i-th (from 0) of n shares of its
+// seeds. With -jsonl it prints nothing but one JSON object a run, and goes on
+// after a violation. -sum reads such lines and prints the table of all of them;
+// other lines do not matter to it. Any batch system can spread a campaign like
+// this; with an indexed job of Kubernetes, for instance:
+//
+//	apiVersion: batch/v1
+//	kind: Job
+//	metadata:
+//	  name: mqttsim
+//	spec:
+//	  completionMode: Indexed
+//	  completions: 50
+//	  parallelism: 50
+//	  backoffLimit: 0
+//	  template:
+//	    spec:
+//	      restartPolicy: Never
+//	      containers:
+//	        - name: mqttsim
+//	          image: registry.example/mqttsim:latest
+//	          command: [sh, -c]
+//	          # The status is that of the sum, not of each share.
+//	          args: ["mqttsim -runs 1000000 -shard $JOB_COMPLETION_INDEX/50 -jsonl || true"]
+//
+//	kubectl wait --for=condition=complete job/mqttsim --timeout=1h
+//	kubectl logs -l job-name=mqttsim --tail=-1 --max-log-requests=50 | mqttsim -sum
+package main
