@@ -8,6 +8,14 @@ import "time"
 // never is a time that does not come.
 const never = 1<<63 - 1
 
+// after is the time d after t, d not below 0: never, where that is too far.
+func after(t int64, d time.Duration) int64 {
+	if int64(d) > never-t {
+		return never
+	}
+	return t + int64(d)
+}
+
 // Ping sends a PINGREQ. With Config.ManualPing the caller does so at least
 // once in the keep alive interval when it sends nothing else; else it may do
 // so at any time. It fails with ErrNotConnected.
@@ -69,17 +77,19 @@ func (c *Client) pongDue() int64 {
 	if c.conn.pings == 0 || c.cfg.PingTimeout < 0 {
 		return never
 	}
-	return max(c.conn.pinged, c.conn.lastRecv) + int64(c.cfg.PingTimeout)
+	return after(max(c.conn.pinged, c.conn.lastRecv), c.cfg.PingTimeout)
 }
 
 // Deadline is when Tick is to be called at the latest; zero: no need to. It
-// fits net.Conn.SetReadDeadline as it is.
+// fits net.Conn.SetReadDeadline as it is; but a read whose deadline has passed
+// reads nothing, so that a caller who was held up, by a write for one, must give
+// it a moment, lest Tick misses the answer that is there.
 func (c *Client) Deadline() time.Time {
 	t := int64(never)
 	switch c.state {
 	case StateConnecting:
 		if c.cfg.ConnectTimeout > 0 {
-			t = c.conn.started + int64(c.cfg.ConnectTimeout)
+			t = after(c.conn.started, c.cfg.ConnectTimeout)
 		}
 	case StateConnected:
 		t = min(c.pingDue(), c.pongDue())
@@ -101,7 +111,7 @@ func (c *Client) Tick(dst []byte, now time.Time) []byte {
 	before := len(dst)
 	switch c.state {
 	case StateConnecting:
-		if t := c.cfg.ConnectTimeout; t > 0 && c.now >= c.conn.started+int64(t) {
+		if t := c.cfg.ConnectTimeout; t > 0 && c.now >= after(c.conn.started, t) {
 			c.close(CauseConnectTimeout, 0, nil)
 		}
 	case StateConnected:

@@ -67,8 +67,11 @@ func (c *Client) onAuth(f Frame, d Dialect) error {
 		r = c.problemFault(p.Props)
 	}
 	// Success before CONNACK is CONNACK's to tell (MQTT-4.12.0-2).
-	if !st.busy || st.turn || p.Code == ReasonSuccess && c.state != StateConnected {
+	switch {
+	case !st.busy || st.turn || p.Code == ReasonSuccess && c.state != StateConnected:
 		r = ruleAuthStart
+	case p.Code != ReasonSuccess && p.Code != ReasonContinueAuthentication: // let in by AllowAnyReason
+		r = ruleReasonAuth
 	}
 	if r != ruleNone {
 		return fail(TypeAuth, d, r, 0)

@@ -175,14 +175,17 @@ func TestFeatureAllocs(t *testing.T) {
 
 // BenchmarkScale is the cost of a message, in ns, while few or many others are
 // under way: sent again on another connection; sent and acknowledged when
-// almost all identifiers are taken by others that are stuck; acknowledged out
-// of order by the application.
+// almost all identifiers are taken by others that are stuck; acknowledged by
+// the application, the last message first, or in random order, which also
+// measures the cache.
 func BenchmarkScale(b *testing.B) {
 	for _, n := range []int{10, 65_534} {
 		b.Run(fmt.Sprint("resume/", n), func(b *testing.B) { scaleResume(b, n) })
 		b.Run(fmt.Sprint("identifiers-taken/", n), func(b *testing.B) { scaleTaken(b, n) })
-		b.Run(fmt.Sprint("ack-out-of-order-qos1/", n), func(b *testing.B) { scaleAck(b, n, QoS1) })
-		b.Run(fmt.Sprint("ack-out-of-order-qos2/", n), func(b *testing.B) { scaleAck(b, n, QoS2) })
+		for q := QoS1; q <= QoS2; q++ {
+			b.Run(fmt.Sprintf("ack-backwards-qos%d/%d", q, n), func(b *testing.B) { scaleAck(b, n, q, false) })
+			b.Run(fmt.Sprintf("ack-random-qos%d/%d", q, n), func(b *testing.B) { scaleAck(b, n, q, true) })
+		}
 	}
 }
 
@@ -229,7 +232,7 @@ func scaleTaken(b *testing.B, n int) {
 	}
 }
 
-func scaleAck(b *testing.B, n int, q QoS) {
+func scaleAck(b *testing.B, n int, q QoS, random bool) {
 	e := newEngine(b, Config{ManualAck: true}, &ConnAck{})
 	in := served(message("t", "", q, 1))
 	rel := [4]byte{0x62, 2}
@@ -237,6 +240,11 @@ func scaleAck(b *testing.B, n int, q QoS) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	round := func() time.Duration {
 		order := rng.Perm(n)
+		for i := range order {
+			if !random {
+				order[i] = n - 1 - i
+			}
+		}
 		start := time.Now()
 		for i := range tokens {
 			id := i + 1

@@ -86,7 +86,10 @@ func (s *Session) clone() *Session {
 func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 	d := *c // so that looking at the time changes nothing
 	d.clock(now)
-	e := stateEncoder{b: dst, now: d.now, tokens: c.tokens}
+	e := stateEncoder{b: dst, now: d.now}
+	if in := c.s.inbox; in != nil {
+		e.tokens = in.tokens
+	}
 	e.num(uint64(c.state), uint64(c.has))
 	e.limits(&c.lim)
 	e.conn(c)

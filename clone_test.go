@@ -300,7 +300,7 @@ var leftOut = map[string]string{
 	"Client.stats":      "statistics",
 	"Client.base":       "what times are counted from",
 	"Client.origin":     "what times are counted from",
-	"Client.tokens":     "tokens are names: how long ago one was given out is encoded",
+	"inbox.tokens":      "tokens are names: how long ago one was given out is encoded",
 	"Event.Err":         "never set in Client.ev",
 	"Event.subs":        "always Client.subs",
 	"Event.Cause":       "never set in Client.ev: it is in Client.closed",

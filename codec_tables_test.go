@@ -179,7 +179,7 @@ func TestPropertyTable(t *testing.T) {
 					t.Helper()
 					block = append(slices.Clip(needs), block...)
 					wire := placed(i, code, block)
-					p, _, err := decodeFirst(wire, d)
+					_, _, err := decodeFirst(wire, d)
 					if (err == nil) != want {
 						t.Errorf("%v in %s from %v, %s: decode: %v", fact.id, place.name, from, what, err)
 					}
@@ -189,7 +189,7 @@ func TestPropertyTable(t *testing.T) {
 					}
 					props, err := ParseProperties(block)
 					if err == nil {
-						p = place.make(code, props)
+						p := place.make(code, props)
 						var b []byte
 						if b, err = p.AppendTo(nil, d); err == nil && !bytes.Equal(b, wire) {
 							t.Errorf("%v in %s from %v, %s: encodes to %x, want %x", fact.id, place.name, from, what, b, wire)

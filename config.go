@@ -1,5 +1,5 @@
-// This file holds what a client is told before it connects, Config, and what
-// the server lets it do, Limits. It decides nothing.
+// This file holds what a client is told before it connects, Config, what the
+// server lets it do, Limits, and Stats. It decides nothing.
 
 package mqttcore
 
@@ -66,7 +66,8 @@ type Config struct {
 	// larger. RefuseInvalidPayload does not look at it.
 	StreamAbove uint32
 	// Resubscribe: when the session was lost, live subscriptions are asked for
-	// again, with EventResubscribed.
+	// again, with EventResubscribed; where the server's limits forbid one, that
+	// tells so at once. A Subscribe or Unsubscribe for such a filter goes before.
 	Resubscribe bool
 	// Progress: EventProgress tells each step of QoS 1 and 2 messages.
 	Progress bool
@@ -115,6 +116,47 @@ func setDefault[T comparable](v *T, d T) {
 	if *v == zero {
 		*v = d
 	}
+}
+
+// setDefaults puts the default in the place of each zero that means one.
+func (cfg *Config) setDefaults() {
+	setDefault(&cfg.Version, V5)
+	setDefault(&cfg.ConnectTimeout, defaultConnectTimeout)
+	setDefault(&cfg.PingTimeout, defaultPingTimeout)
+	setDefault(&cfg.MaxQueued, defaultMaxQueued)
+	setDefault(&cfg.MaxQueuedBytes, defaultMaxQueuedBytes)
+	if cfg.Burst <= 0 {
+		cfg.Burst = defaultBurst
+	}
+	if cfg.Version != V5 {
+		setDefault(&cfg.MaxInflight, defaultInflight3)
+	}
+	setDefault(&cfg.MaxInflight, 0xFFFF)
+	setDefault(&cfg.MaxIncoming, 0xFFFF)
+	cfg.MaxIncoming = min(cfg.MaxIncoming, 0xFFFF)
+	setDefault(&cfg.MaxPacketSize, MaxPacketSize)
+	if n, ok := cfg.Props.MaximumPacketSize(); ok {
+		cfg.MaxPacketSize = min(cfg.MaxPacketSize, n)
+	}
+}
+
+// connect makes the CONNECT packet, for the session of the client identifier id
+// if there is one.
+func (cfg *Config) connect(id []byte) Connect {
+	if len(id) == 0 {
+		id = cfg.ClientID
+	}
+	p := Connect{
+		ClientID: id, CleanStart: cfg.CleanStart, KeepAlive: cfg.KeepAlive,
+		Username: cfg.Username, Password: cfg.Password, Props: cfg.Props,
+	}
+	if w := cfg.Will; w != nil {
+		p.Will = *w
+		if p.Will.Topic == nil {
+			p.Will.Topic = []byte{} // which the encoder refuses, where nil is no will
+		}
+	}
+	return p
 }
 
 // limits are the values in force when the server sends props.

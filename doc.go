@@ -26,6 +26,7 @@
 //	set the read deadline from Deadline; read
 //	repeat { Receive one packet, appending to out; drain Next } until it takes nothing
 //	Tick if the deadline passed
+//	with a journal: drain NextOp once; commit the ops together with your effects of the events
 //	write out; if More, go round again without waiting
 //
 // Commands (Publish, Subscribe, …) append to the same out, and may be given
@@ -38,9 +39,15 @@
 // caller's own number, which comes back in exactly one event: published,
 // subscribed, unsubscribed, or dropped with the reason.
 //
+// Messages of QoS 1 and 2 are acknowledged when they are handed over. With
+// Config.ManualAck they wait for [Client.Ack], in any order, with the token of
+// their event, and what is acknowledged is sent in the order of the protocol.
+//
 // A [Session] is what outlives a connection. The same Client, or another one
 // made with the same Session, connects again and goes on where the last
-// connection ended.
+// connection ended. With Config.Journal each change to it is an [Op]: a process
+// that has committed the ops before it writes may end at any instant, and
+// another one goes on with the session that they make ([Session.Replay]).
 //
 // The same calls give the same bytes and events, and so does any way of
 // cutting the input into pieces.

@@ -51,7 +51,7 @@ type Misuse string
 // Error returns the text.
 func (m Misuse) Error() string { return string(m) }
 
-// The misuse errors of the codec; those of the client stand in state.go.
+// The misuse errors of the codec; the others stand beside what gives them.
 const (
 	ErrVersion    Misuse = "mqttcore: unknown protocol version"
 	ErrPacketType Misuse = "mqttcore: the frame or struct is of another packet type"
@@ -112,7 +112,7 @@ func (r Rule) Text() string {
 }
 
 // rule is a row of the rule table, without the version. Those from
-// rulePropertyBase on carry a property identifier.
+// rulePropertyValue on carry a property identifier.
 type rule uint8
 
 const (

@@ -46,7 +46,8 @@ const (
 	// authentication, which Auth answers. Props counts.
 	EventAuthChallenge
 	// EventAuthDone: an authentication succeeded. Props counts. The first one of
-	// a connection comes right before EventConnected.
+	// a connection comes right before EventConnected; messages that waited for
+	// CONNACK are in out by then.
 	EventAuthDone
 	// EventResubscribed: a subscription that was lost with the session was asked
 	// for again, with Config.Resubscribe. Filter counts, Code (the QoS granted,

@@ -74,9 +74,15 @@ var memoryRows = []memoryRow{
 		}, nil},
 	{"fate not taken", Config{MaxInflight: 65_535}, &ConnAck{},
 		func(t *testing.T, c *Client, buf []byte) (int, int) {
-			n := publishMany(t, c, buf, QoS1, 65_535, nil)
-			c.Lost(scriptStart, nil) // and the session with it
-			return n, 100 * n
+			n := publishMany(t, c, buf, QoS1, 60_000, nil)
+			large := message("t", strings.Repeat("x", 2*keepBuf), QoS1, 0) // whose contents go with the session
+			for range 1000 {
+				if _, err := c.Publish(buf, scriptStart, large, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.Lost(scriptStart, nil)
+			return n + 1000, 100 * n
 		}, nil},
 	{"op not taken", Config{Journal: true, MaxQueued: 1 << 20, MaxQueuedBytes: 1 << 30}, nil,
 		func(t *testing.T, c *Client, buf []byte) (int, int) {

@@ -1,6 +1,6 @@
 // This file holds delivery: the send window, resending, acknowledgements and
-// their order, requests, and received identifiers. It must not know how a
-// connection begins or ends (state.go).
+// their order, and received identifiers. It must not know how a connection
+// begins or ends (state.go), nor what a subscription is (requests.go).
 
 package mqttcore
 
@@ -79,7 +79,7 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	c.clock(now)
 	var expires int64
 	if s, ok := m.Props.MessageExpiry(); ok {
-		expires = c.now + int64(s)*int64(time.Second)
+		expires = after(c.now, time.Duration(s)*time.Second)
 		if c.expires == 0 || expires < c.expires {
 			c.expires = expires
 		}
@@ -163,9 +163,9 @@ func (c *Client) notAllowed(q QoS, retain bool) ReasonCode {
 	return ReasonSuccess
 }
 
-// pump appends what may be sent until dst is limit bytes long: first what a
-// lost connection left, PUBRELs before PUBLISHes, each in its order, then what
-// is queued.
+// pump appends what may be sent until dst is limit bytes long: lost
+// subscriptions, then what a lost connection left, PUBRELs before PUBLISHes,
+// each in its order, then what is queued.
 func (c *Client) pump(dst []byte, limit int) []byte {
 	o := &c.s.out
 	for len(dst) < limit && !c.choked() {
@@ -260,6 +260,9 @@ func (c *Client) send(dst []byte, i uint32, again bool) []byte {
 	} else if r.propsLen > 0 {
 		code = ReasonUnsupportedProtocolVersion
 	}
+	if again && code == ReasonSuccess && c.misfit(r) {
+		code = ReasonTopicNameInvalid
+	}
 	if code == ReasonSuccess && (!c.fits(sizeWithHeader(size)) || size > maxRemaining) {
 		code = ReasonPacketTooLarge
 	}
@@ -288,6 +291,25 @@ func (c *Client) send(dst []byte, i uint32, again bool) []byte {
 		putExpiry(dst[end-int(r.propsLen):end], max(0, r.expires-c.now))
 	}
 	return dst
+}
+
+// misfit reports whether a message that another client left, of another version
+// or other options, or a journal, has a topic that this one may not send.
+func (c *Client) misfit(r *record) bool {
+	return r.topicLen == 0 || topicFault(r.topic(), c.dialect(FromClient)) != ruleNone
+}
+
+// dropMisfits drops those of the queued messages. Publish lets none in, and those
+// that were sent are looked at when they are sent again.
+func (c *Client) dropMisfits() {
+	o := &c.s.out
+	for i := o.lists[listQueued].head; i != 0; {
+		next := o.slab[i].next
+		if c.misfit(&o.slab[i]) {
+			c.s.finish(i, DropNotAllowed, ReasonTopicNameInvalid)
+		}
+		i = next
+	}
 }
 
 // appendPublish appends a PUBLISH whose parts were checked. id is 0 at QoS 0,
@@ -545,8 +567,8 @@ func (c *Client) receive(dst []byte, p *Publish) (out []byte, fresh bool, r rule
 	in.slab[at].epoch = c.s.epoch
 	c.conn.unacked++
 	if to != inReceived {
-		c.tokens++
-		in.slab[at].token = AckToken(c.tokens<<16 | uint64(at))
+		in.tokens++
+		in.slab[at].token = AckToken(in.tokens<<16 | uint64(at))
 		c.ev.Token = in.slab[at].token
 		return dst, true, ruleNone
 	}

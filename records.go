@@ -306,7 +306,10 @@ type inbox struct {
 	lists [inListCount]struct{ head, tail uint16 }
 	free  uint16
 	keyed uint16 // entries of the table
-	n     int32
+	// tokens were given out so far. They are counted here, for a token of one
+	// client must not be taken by the next one that has the session.
+	tokens uint64
+	n      int32
 }
 
 // len is the number of messages.

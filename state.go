@@ -1,7 +1,7 @@
-// This file holds Client: its configuration, the life of a connection from
-// CONNECT to close, limits, keep alive, authentication and the one deadline.
-// How messages are delivered is qos.go's; what outlives a connection is
-// session.go's.
+// This file holds Client and the life of a connection: CONNECT, what is
+// received, the events in their order, close. How messages are delivered is
+// qos.go's; what outlives a connection is session.go's; configuration and
+// limits are config.go's, time alive.go's, authentication auth.go's.
 
 package mqttcore
 
@@ -24,7 +24,7 @@ func (s State) String() string {
 
 // The misuse errors of the client.
 const (
-	ErrPending      Misuse = "mqttcore: events wait; call Next until it returns false"
+	ErrPending      Misuse = "mqttcore: events or ops wait; call Next, and NextOp, until they return false"
 	ErrClosed       Misuse = "mqttcore: there is no connection to receive from"
 	ErrConnected    Misuse = "mqttcore: there is a connection already"
 	ErrNotConnected Misuse = "mqttcore: not connected"
@@ -62,9 +62,8 @@ type Client struct {
 
 	base    time.Time // the first time that was seen, and the same in unix nanoseconds
 	origin  int64
-	now     int64  // unix nanoseconds, never going back
-	expires int64  // not after the first expiry among queued messages; 0: none
-	tokens  uint64 // given out
+	now     int64 // unix nanoseconds, never going back
+	expires int64 // not after the first expiry among queued messages; 0: none
 	conn    connection
 }
 
@@ -106,47 +105,12 @@ const (
 // fails with an *Error when no legal CONNECT can be made of cfg, and with
 // ErrSession when s belongs to another client identifier.
 func NewClient(cfg Config, s *Session) (*Client, error) {
-	if cfg.Version == 0 {
-		cfg.Version = V5
-	}
 	if s == nil {
 		s = new(Session)
 	}
-	if len(s.clientID) != 0 && len(cfg.ClientID) != 0 && string(s.clientID) != string(cfg.ClientID) {
-		return nil, ErrSession
-	}
-	setDefault(&cfg.ConnectTimeout, defaultConnectTimeout)
-	setDefault(&cfg.PingTimeout, defaultPingTimeout)
-	setDefault(&cfg.MaxQueued, defaultMaxQueued)
-	setDefault(&cfg.MaxQueuedBytes, defaultMaxQueuedBytes)
-	if cfg.Burst <= 0 {
-		cfg.Burst = defaultBurst
-	}
-	if cfg.Version != V5 {
-		setDefault(&cfg.MaxInflight, defaultInflight3)
-	}
-	setDefault(&cfg.MaxInflight, 0xFFFF)
-	setDefault(&cfg.MaxIncoming, 0xFFFF)
-	cfg.MaxIncoming = min(cfg.MaxIncoming, 0xFFFF)
-	setDefault(&cfg.MaxPacketSize, MaxPacketSize)
-	if n, ok := cfg.Props.MaximumPacketSize(); ok {
-		cfg.MaxPacketSize = min(cfg.MaxPacketSize, n)
-	}
-	c := &Client{cfg: cfg, s: s, base: time.Unix(0, 0)}
-	if cfg.Progress {
-		c.progress = new(progress)
-	}
-	c.lim = c.limits(Properties{})
-	p := c.connect()
-	if _, err := p.AppendTo(nil, c.dialect(FromClient)); err != nil {
+	c := &Client{s: s, base: time.Unix(0, 0)}
+	if err := c.configure(cfg); err != nil {
 		return nil, err
-	}
-	s.adopt(cfg.Journal)
-	if len(s.clientID) == 0 {
-		s.clientID = cfg.ClientID
-		if len(s.clientID) > 0 {
-			s.note(OpMeta, 0, 0, 0)
-		}
 	}
 	// What another client leaves: requests that were not told their connection
 	// is lost, and messages that expire.
@@ -154,6 +118,44 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 	c.tokensLost()
 	c.expireQueued()
 	return c, nil
+}
+
+// Configure replaces the configuration between two connections: a password or
+// authentication data that has changed, a Clean Start for the first connection
+// only, an older version for a server that refused. Session and live
+// subscriptions stay. It fails like NewClient, with ErrConnected while there is
+// a connection, and with ErrPending while events wait.
+func (c *Client) Configure(cfg Config) error {
+	if c.state != StateDisconnected {
+		return ErrConnected
+	}
+	if c.waiting() {
+		return ErrPending
+	}
+	return c.configure(cfg)
+}
+
+func (c *Client) configure(cfg Config) error {
+	s := c.s
+	if len(s.clientID) != 0 && len(cfg.ClientID) != 0 && string(s.clientID) != string(cfg.ClientID) {
+		return ErrSession
+	}
+	cfg.setDefaults()
+	p := cfg.connect(s.clientID)
+	if _, err := p.AppendTo(nil, Dialect{Version: cfg.Version, From: FromClient, Options: cfg.Options}); err != nil {
+		return err
+	}
+	c.cfg = cfg
+	c.lim = c.limits(Properties{})
+	if c.progress = nil; cfg.Progress {
+		c.progress = new(progress)
+	}
+	s.adopt(cfg.Journal)
+	if len(s.clientID) == 0 && len(cfg.ClientID) > 0 {
+		s.clientID = cfg.ClientID
+		s.note(OpMeta, 0, 0, 0)
+	}
+	return nil
 }
 
 func (c *Client) dialect(from Role) Dialect {
@@ -180,25 +182,6 @@ func (c *Client) Stats() Stats { return c.stats }
 // Session is the session that the client works on.
 func (c *Client) Session() *Session { return c.s }
 
-// connect makes the CONNECT packet.
-func (c *Client) connect() Connect {
-	id := c.s.clientID
-	if len(id) == 0 {
-		id = c.cfg.ClientID
-	}
-	p := Connect{
-		ClientID: id, CleanStart: c.cfg.CleanStart, KeepAlive: c.cfg.KeepAlive,
-		Username: c.cfg.Username, Password: c.cfg.Password, Props: c.cfg.Props,
-	}
-	if w := c.cfg.Will; w != nil {
-		p.Will = *w
-		if p.Will.Topic == nil {
-			p.Will.Topic = []byte{} // which the encoder refuses, where nil is no will
-		}
-	}
-	return p
-}
-
 // Connect begins a connection: the caller has opened a transport, or opens one
 // now and writes the CONNECT that is appended to dst. It fails with
 // ErrConnected, or with ErrPending while events of the last connection wait.
@@ -209,7 +192,7 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 	if c.waiting() {
 		return dst, ErrPending
 	}
-	p := c.connect()
+	p := c.cfg.connect(c.s.clientID)
 	out, err := p.AppendTo(dst, c.dialect(FromClient))
 	if err != nil {
 		return dst, err
@@ -234,8 +217,8 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 // and not yet taken, and returns how many bytes it took: 0 when there is no
 // whole packet, which is no error. What the client answers is appended to dst.
 //
-// It fails with ErrPending while events wait, and with ErrClosed when there is
-// no connection. What the server does wrong is no error of this call: it ends
+// It fails with ErrPending while events wait, or too many ops (see NextOp), and
+// with ErrClosed when there is no connection. What the server does wrong is no error of this call: it ends
 // the connection with EventClosed.
 func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n int, err error) {
 	if c.state == StateDisconnected {
@@ -353,6 +336,7 @@ func refusalIn3(body []byte) (ReasonCode, bool) {
 func (c *Client) onConnAck(f Frame, d Dialect) error {
 	if d.Version == V5 {
 		if code, ok := refusalIn3(f.Body); ok {
+			c.notAccepted()
 			c.close(causeOfRefusal(code), code, nil)
 			return nil
 		}
@@ -364,12 +348,12 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	lim := c.limits(p.Props)
 	if p.Code != ReasonSuccess {
 		c.lim = lim
-		c.s.setMeta(c.s.clientID, c.s.expiry, c.s.established, false)
+		c.notAccepted()
 		c.closedBy(causeOfRefusal(p.Code), p.Code, p.Props)
 		return nil
 	}
 	if r := c.acceptFault(&p, d.Version); r != ruleNone {
-		c.s.setMeta(c.s.clientID, c.s.expiry, c.s.established, false)
+		c.notAccepted()
 		return fail(TypeConnAck, d, r, 0)
 	}
 	c.lim = lim
@@ -403,6 +387,13 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 		c.has |= hasAuthDone
 	}
 	return nil
+}
+
+// notAccepted notes that this attempt made no session. What an earlier attempt,
+// whose answer never came, may have made is there as before.
+func (c *Client) notAccepted() {
+	s := c.s
+	s.setMeta(s.clientID, s.expiry, s.established, c.conn.known && !s.established)
 }
 
 // acceptFault is the rule that forbids to go on with a CONNACK that accepts.
@@ -517,7 +508,7 @@ func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, e
 	}
 	c.clock(now)
 	if has {
-		c.s.setMeta(c.s.clientID, expiry, c.s.established, false)
+		c.s.setMeta(c.s.clientID, expiry, c.s.established, c.s.tried)
 	}
 	c.close(CauseLocalDisconnect, p.Code, nil)
 	return c.end(out, len(dst)), nil
@@ -541,11 +532,15 @@ func (c *Client) fits(n int) bool {
 // end is how every call that may emit bytes ends: with what waits to be sent,
 // and an account of what was.
 func (c *Client) end(dst []byte, before int) []byte {
-	if c.state == StateConnected {
+	// Before the caller has seen how an authentication ended, nothing goes out:
+	// it may not trust the server.
+	if c.state == StateConnected && c.has&hasAuthDone == 0 {
 		dst = c.pump(dst, before+c.cfg.Burst)
 	}
 	if n := len(dst) - before; n > 0 {
-		c.conn.lastSent = c.now
+		if c.state != StateDisconnected { // a DISCONNECT leaves nothing behind
+			c.conn.lastSent = c.now
+		}
 		c.stats.BytesOut += uint64(n)
 	}
 	return dst

@@ -162,7 +162,9 @@ func (e *Event) Matches() iter.Seq[LiveSubscription] {
 			hit := l.id == 0 && Match([]byte(l.filter), e.Message.Topic)
 			if l.id != 0 {
 				for id := range e.Message.Props.SubscriptionIDs() {
-					hit = hit || id == l.id
+					if hit = id == l.id; hit {
+						break
+					}
 				}
 			}
 			if hit && !yield(l.subscription()) {

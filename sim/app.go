@@ -24,6 +24,8 @@ type App struct {
 	disk    *mqttcore.Session // what is durable: the fold of the committed ops
 	conn    *Conn
 	in, out []byte
+	ev      mqttcore.Event // used again and again, as is op
+	op      mqttcore.Op
 	effects []effect
 	held    []effect  // messages that wait for their acknowledgement, which makes them durable
 	command time.Time // when the next one is due
@@ -49,7 +51,6 @@ type effect struct {
 	tag     uint64
 	message uint32
 	qos     mqttcore.QoS
-	topic   int
 	token   mqttcore.AckToken
 	why     mqttcore.DropReason
 }
@@ -250,8 +251,8 @@ var closed = new(int)
 
 // events takes the client's events.
 func (a *App) events() {
-	var ev mqttcore.Event
-	for a.c.Next(&ev) {
+	ev := &a.ev
+	for a.c.Next(ev) {
 		if a.h.w.OnNote != nil {
 			a.h.Note(ev.String())
 		}
@@ -260,7 +261,7 @@ func (a *App) events() {
 		case mqttcore.EventMessage:
 			n, ok := messageOf(ev.Message.Payload)
 			if !ok {
-				a.Ledger.unknown(a, &ev)
+				a.Ledger.unknown(a, ev)
 				f.kind = mqttcore.EventNone
 			}
 			f.message, f.qos = n, ev.Message.QoS
@@ -272,9 +273,9 @@ func (a *App) events() {
 				continue
 			}
 		case mqttcore.EventConnected:
-			a.Ledger.connected(a, &ev)
+			a.Ledger.connected(a, ev)
 		case mqttcore.EventClosed:
-			a.Ledger.closed(a, &ev)
+			a.Ledger.closed(a, ev)
 			if a.conn != nil {
 				a.conn.User = closed
 			}
@@ -288,12 +289,12 @@ func (a *App) events() {
 
 // commit makes the turn durable: the ops, and the effects of the events.
 func (a *App) commit() {
-	var op mqttcore.Op
-	for a.c.NextOp(&op) {
-		if err := a.disk.Apply(&op); err != nil {
+	op := &a.op
+	for a.c.NextOp(op) {
+		if err := a.disk.Apply(op); err != nil {
 			a.Ledger.fail(a, "%v does not apply: %v", op.Kind, err)
 		}
-		a.Ledger.op(a, &op)
+		a.Ledger.op(a, op)
 	}
 	for _, f := range a.effects {
 		a.Ledger.effect(a, f)

@@ -361,7 +361,7 @@ func (b *Broker) end(s *session) {
 	b.Stats.SessionsEnded++
 	s.ended = true
 	delete(b.byID, s.id)
-	b.sessions = slices.Delete(b.sessions, slices.Index(b.sessions, s), slices.Index(b.sessions, s)+1)
+	b.sessions = slices.DeleteFunc(b.sessions, func(x *session) bool { return x == s })
 	for len(s.subs) > 0 {
 		s.unsubscribe(s.subs[0])
 	}

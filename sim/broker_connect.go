@@ -14,8 +14,9 @@ import (
 
 // takeConnect handles the first packet of a connection.
 func (l *link) takeConnect(in []byte) int {
-	// The version is not known yet; 3.1 permits most.
-	f, n, err := mqttcore.ConsumeFrame(in, mqttcore.Dialect{Version: mqttcore.V31, From: mqttcore.FromClient}, l.b.Config.MaximumPacketSize)
+	// The version is not known yet, nor the Maximum Packet Size to the client; 3.1
+	// permits most.
+	f, n, err := mqttcore.ConsumeFrame(in, mqttcore.Dialect{Version: mqttcore.V31, From: mqttcore.FromClient}, 0)
 	if err != nil || n > 0 && f.Type != mqttcore.TypeConnect {
 		l.violate("5.0:MQTT-3.1.0-1", "the first packet is not a CONNECT")
 		l.over()

@@ -30,7 +30,9 @@ type Hostility struct {
 	Shrink int
 }
 
-// oddity is something legal that is not expected.
+// oddity is something legal that is not expected. To send a QoS 2 PUBLISH again
+// on the same connection is for 3.x only (MQTT-4.4.0-1), but clients of all
+// versions must stand it (MQTT-4.3.3-10).
 type oddity uint8
 
 const (

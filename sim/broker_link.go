@@ -116,7 +116,7 @@ func (l *link) receive(data []byte) {
 		in = in[n:]
 	}
 	if l.state == linkDone && len(in) > 0 {
-		l.violate("5.0:MQTT-3.14.4-1", "bytes after DISCONNECT")
+		l.violate(l.rule("MQTT-3.14.4-1"), "bytes after DISCONNECT")
 		l.over()
 	}
 	if l.state >= linkDone {
@@ -198,10 +198,39 @@ func (l *link) decoded(p mqttcore.Packet, f mqttcore.Frame) bool {
 	return err == nil
 }
 
-// rule names a statement of the version that is spoken.
-func (l *link) rule(statement string) string { return versionPrefix[l.d.Version&3] + statement }
+// rule names a statement of 5.0 as the version that is spoken does.
+func (l *link) rule(statement string) string {
+	if l.d.Version != mqttcore.V5 {
+		for _, row := range statements {
+			switch {
+			case row.v5 != statement:
+			case l.d.Version == mqttcore.V31:
+				return "3.1:" + row.v31
+			default:
+				return "3.1.1:" + row.v311
+			}
+		}
+	}
+	return "5.0:" + statement
+}
 
-var versionPrefix = [...]string{mqttcore.V31 & 3: "3.1:", mqttcore.V311 & 3: "3.1.1:", mqttcore.V5 & 3: "5.0:"}
+// statements are those that are checked in every version, and their names.
+var statements = [...]struct{ v5, v311, v31 string }{
+	{"MQTT-2.2.1-3", "MQTT-2.3.1-2", "§2.4"},
+	{"MQTT-2.2.1-5", "MQTT-2.3.1-6", "§2.4"},
+	{"MQTT-3.1.0-1", "MQTT-3.1.0-1", "§3.1"},
+	{"MQTT-3.1.0-2", "MQTT-3.1.0-2", "§3.1"},
+	{"MQTT-3.3.1-1", "MQTT-3.3.1-1", "§2.1"},
+	{"MQTT-3.14.4-1", "MQTT-3.14.4-2", "§3.14"},
+	{"MQTT-4.3.2-3", "MQTT-4.3.2-1", "§4.1"},
+	{"MQTT-4.3.3-3", "MQTT-4.3.3-1", "§4.1"},
+	{"MQTT-4.3.3-4", "MQTT-4.3.3-1", "§4.1"},
+	{"MQTT-4.3.3-6", "MQTT-4.3.3-1", "§4.1"},
+	{"MQTT-4.6.0-1", "MQTT-4.6.0-1", "§4.2"},
+	{"MQTT-4.6.0-2", "MQTT-4.6.0-2", "§4.2"},
+	{"MQTT-4.6.0-3", "MQTT-4.6.0-3", "§4.2"},
+	{"MQTT-4.6.0-4", "MQTT-4.6.0-4", "§4.2"},
+}
 
 // violate notes what the client should not have sent.
 func (l *link) violate(rule, text string) { l.b.violation(l.name(), rule, text) }
@@ -337,7 +366,7 @@ func (l *link) ring() {
 	case l.due() > l.b.now:
 	case l.state != linkConnected || l.mute:
 		l.over()
-	case l.round >= 0:
+	case l.round >= 0 && l.until <= l.b.now:
 		l.disconnect(mqttcore.ReasonNotAuthorized, "")
 	default: // MQTT-3.1.2-22
 		l.b.Stats.KeepAliveTimeouts++

@@ -44,14 +44,6 @@ type subscription struct {
 	share  *share // nil: it is not shared
 }
 
-// filter is the topic filter, which for a shared subscription is the rest.
-func (sub *subscription) filter() []byte {
-	if sub.share != nil {
-		return sub.share.filter
-	}
-	return sub.Filter
-}
-
 // share is the group of the shared subscriptions with one name and filter.
 type share struct {
 	name    string // all of it, as $share/group/filter

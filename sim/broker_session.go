@@ -568,12 +568,13 @@ func (l *link) answered(list []uint16, id uint16, statement, text string) []uint
 
 // unknown handles an acknowledgement of what was not sent on this connection.
 func (l *link) unknown(p *mqttcore.Ack) {
-	if !l.wasProvoked(p.Type, p.ID) {
-		l.violate(l.rule("MQTT-2.2.1-5"), p.Type.String()+" for a packet identifier that has none to come")
+	t, id := p.Type, p.ID // sending uses p again
+	if !l.wasProvoked(t, id) {
+		l.violate(l.rule("MQTT-2.2.1-5"), t.String()+" for a packet identifier that has none to come")
 	}
-	if p.Type == mqttcore.TypePubRec && !p.Code.IsError() {
-		l.sendAck(mqttcore.TypePubRel, p.ID, mqttcore.ReasonPacketIdentifierNotFound, false)
-		l.provoked = append(l.provoked, provocation{mqttcore.TypePubComp, p.ID})
+	if t == mqttcore.TypePubRec && !p.Code.IsError() {
+		l.sendAck(mqttcore.TypePubRel, id, mqttcore.ReasonPacketIdentifierNotFound, false)
+		l.provoked = append(l.provoked, provocation{mqttcore.TypePubComp, id})
 	}
 }
 

@@ -27,6 +27,7 @@ type Ledger struct {
 	counters []Counter
 	tags     uint64
 	steps    int
+	scratch  [3][]byte
 }
 
 // Contradiction is what an oracle found: something came to pass that must not.
@@ -69,6 +70,9 @@ type messageRow struct {
 	accepted uint8 // by the broker, as new
 	excused  bool  // its session was lost on the way
 }
+
+// maxTopics is how many topics an application may publish to.
+const maxTopics = 64
 
 // tagBit marks tags of requests, which are no message numbers.
 const tagBit = 1 << 63
@@ -217,9 +221,9 @@ func (l *Ledger) arrived(a *App, n uint32, q mqttcore.QoS) {
 	if m.excused || m.accepted > 1 || row.blurred || l.apps[m.app].blurred {
 		return // repeats come when they come
 	}
-	key := ((m.app*64+m.topic)*3+int(m.qos))*3 + int(q)
-	for key >= len(row.order) {
-		row.order = append(row.order, 0)
+	key := ((m.app*maxTopics+m.topic)*3+int(m.qos))*3 + int(q)
+	if key >= len(row.order) {
+		row.order = append(row.order, make([]uint32, key+64-len(row.order))...)
 	}
 	if row.order[key] > n+1 {
 		l.fail(a, "message %d came after %d, which was published later", n, row.order[key]-1)
@@ -370,20 +374,26 @@ func (l *Ledger) step(a *App) {
 
 // complete makes the comparisons that cost time.
 func (l *Ledger) complete(a *App) {
-	live, _ := a.c.Session().AppendBinary(nil)
-	disk, _ := a.disk.AppendBinary(nil)
-	if !bytes.Equal(live, disk) {
+	b := &l.scratch
+	b[0], _ = a.c.Session().AppendBinary(b[0][:0])
+	b[1], _ = a.disk.AppendBinary(b[1][:0])
+	if !bytes.Equal(b[0], b[1]) {
 		l.fail(a, "the fold of the ops is not the session")
 	}
 	if t := a.c.Deadline(); !t.IsZero() && !a.c.More() {
 		c := a.c.Clone()
-		before := c.AppendState(nil, t)
-		out := c.Tick(nil, t)
-		after := c.AppendState(nil, t)
-		if len(out) == 0 && bytes.Equal(before, after) {
+		b[0] = c.AppendState(b[0][:0], t)
+		b[2] = c.Tick(b[2][:0], t)
+		b[1] = c.AppendState(b[1][:0], t)
+		if len(b[2]) == 0 && bytes.Equal(b[0], b[1]) {
 			l.fail(a, "a Tick at the deadline does nothing")
 		}
-		if again := c.Tick(nil, t); !c.More() && (len(again) != 0 || !bytes.Equal(after, c.AppendState(nil, t))) {
+		if c.More() {
+			return
+		}
+		b[2] = c.Tick(b[2][:0], t)
+		b[0] = c.AppendState(b[0][:0], t)
+		if len(b[2]) != 0 || !bytes.Equal(b[0], b[1]) {
 			l.fail(a, "a second Tick at the deadline does something")
 		}
 	}

@@ -57,9 +57,11 @@ func (k *courier) converse(conn net.Conn) (err error) {
 			k.out, err = k.client.Disconnect(k.out, now, nil)
 			return errors.Join(err, k.act(now), k.turn(conn, now))
 		}
-		deadline := k.client.Deadline()
-		if k.client.More() {
-			deadline = now.Add(time.Millisecond)
+		// A read whose deadline has passed sees nothing, and commit and write
+		// may have taken long.
+		deadline, soon := k.client.Deadline(), time.Now().Add(time.Millisecond)
+		if k.client.More() || !deadline.IsZero() && deadline.Before(soon) {
+			deadline = soon
 		}
 		conn.SetReadDeadline(deadline)
 		n, readErr := conn.Read(in[len(in):cap(in)])

@@ -100,10 +100,11 @@ func drive(conn net.Conn, c *mqttcore.Client, size int, rec *trace.Recorder,
 		}
 
 		// Wait for input until the client's deadline, or, when more output
-		// waits, just long enough to see whether there is any.
-		deadline := c.Deadline()
-		if c.More() {
-			deadline = now.Add(time.Millisecond)
+		// waits, just long enough to see whether there is any: a read whose
+		// deadline has passed sees nothing, and the write may have taken long.
+		deadline, soon := c.Deadline(), time.Now().Add(time.Millisecond)
+		if c.More() || !deadline.IsZero() && deadline.Before(soon) {
+			deadline = soon
 		}
 		conn.SetReadDeadline(deadline)
 		n, err = conn.Read(in[len(in):cap(in)])

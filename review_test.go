@@ -1,0 +1,136 @@
+// This file holds tests of what the scripts cannot say: clients that follow one
+// another on a session, and configuration at the edge of its range.
+
+package mqttcore
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A QoS 1 token dies with its connection, also when the next connection is that
+// of another client with the same session.
+func TestTokenOfEarlierClient(t *testing.T) {
+	s := new(Session)
+	cfg := Config{ManualAck: true, Props: propsOf(SessionExpiry(60))}
+	first := newRig(t, cfg, s, &ConnAck{})
+	first.server(message("a", "1", QoS1, 7))
+	first.lost()
+	second := newRig(t, cfg, s, &ConnAck{SessionPresent: true})
+	second.server(message("a", "2", QoS1, 9))
+	out, err := second.c.Ack(nil, second.now, first.tokens[0], ReasonSuccess, Properties{})
+	second.refused(ErrToken, out, err)
+	second.log = nil
+	second.do(second.c.Ack(nil, second.now, second.tokens[0], ReasonSuccess, Properties{}))
+	second.want("> PUBACK id=9")
+}
+
+// A refusal in the form of 3.x, like every other, leaves what an earlier attempt
+// may have made (MQTT-3.2.2-4).
+func TestRefusedIn3AfterUnanswered(t *testing.T) {
+	for _, unanswered := range []bool{false, true} {
+		r := newRig(t, Config{Props: propsOf(SessionExpiry(60))}, nil, nil)
+		if unanswered {
+			r.do(r.c.Connect(nil, r.now))
+			r.lost()
+		}
+		r.do(r.c.Connect(nil, r.now))
+		r.input([]byte{0x20, 2, 0, 3}) // server unavailable
+		r.connect(&ConnAck{SessionPresent: true})
+		if got := r.c.State() == StateConnected; got != unanswered {
+			t.Errorf("an attempt unanswered: %v; connected: %v", unanswered, got)
+		}
+	}
+}
+
+// The longest durations mean for ever, as those below 0 do.
+func TestLongestTimeouts(t *testing.T) {
+	for _, d := range []time.Duration{math.MaxInt64, -1} {
+		r := newRig(t, Config{ConnectTimeout: d, PingTimeout: d, KeepAlive: 10}, nil, nil)
+		r.do(r.c.Connect(nil, r.now))
+		if at := r.c.Deadline(); !at.IsZero() {
+			t.Errorf("%v: connecting, deadline %v", d, at)
+		}
+		r.now = r.now.Add(24 * time.Hour)
+		r.do(r.c.Tick(nil, r.now), nil)
+		r.server(&ConnAck{})
+		r.now = r.now.Add(10 * time.Second)
+		r.do(r.c.Tick(nil, r.now), nil)
+		r.now = r.now.Add(9 * time.Second)
+		r.do(r.c.Tick(nil, r.now), nil)
+		r.want("> CONNECT me keepalive=10", "connected", "> PINGREQ")
+	}
+}
+
+// However a connection ended, nothing of it is in the state afterwards.
+func TestStateAfterDisconnect(t *testing.T) {
+	var states [2][]byte
+	for i := range states {
+		r := newRig(t, Config{KeepAlive: 10, Props: propsOf(SessionExpiry(9))}, nil, &ConnAck{})
+		if i == 0 {
+			r.lost()
+		} else {
+			r.do(r.c.Disconnect(nil, r.now, nil))
+		}
+		states[i] = r.c.AppendState(nil, r.now.Add(time.Second))
+	}
+	if !bytes.Equal(states[0], states[1]) {
+		t.Errorf("lost % x\ndisconnected % x", states[0], states[1])
+	}
+}
+
+// AllowAnyReason lets any code into an AUTH, but none other than success and
+// continue authentication asks for anything.
+func TestAuthOfAnyReason(t *testing.T) {
+	method := propsOf(AuthMethod("m"))
+	r := newRig(t, Config{Options: AllowAnyReason, Props: method}, nil, nil)
+	r.do(r.c.Connect(nil, r.now))
+	r.log = nil
+	r.input(Frame{Type: TypeAuth, Body: []byte{byte(ReasonNotAuthorized), 4, byte(PropAuthMethod), 0, 1, 'm'}}.AppendTo(nil))
+	r.want("> DISCONNECT Malformed Packet",
+		"closed: protocol violation, Malformed Packet, mqttcore: AUTH: reason code is not one of AUTH, or not of this sender (5.0:MQTT-3.15.2-1, Malformed Packet)")
+}
+
+// A queued topic that only 3.1 permits is not sent by a client of another
+// version with the same session (MQTT-1.5.4-1), nor is one that the caller's
+// options refuse.
+func TestTopicOfEarlierClient(t *testing.T) {
+	for _, test := range []struct {
+		name, topic string
+		next        Config
+		sent        bool
+	}{
+		{"3.1 again", "\xff", Config{Version: V31}, true},
+		{"ill-formed in 3.1.1", "\xff", Config{Version: V311}, false},
+		{"ill-formed in 5.0", "\xff", Config{}, false},
+		{"control character", "\x01", Config{}, true},
+		{"control character refused", "\x01", Config{Options: RefuseControlChars}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := new(Session)
+			first := newRig(t, Config{Version: V31}, s, &ConnAck{})
+			first.publish(*message(test.topic, "x", QoS1, 0), 5)
+			first.lost()
+			first.publish(*message(test.topic, "y", QoS1, 0), 6)
+			second := newRig(t, test.next, s, nil)
+			second.drain()
+			second.do(second.c.Connect(nil, second.now))
+			second.server(&ConnAck{SessionPresent: test.next.Version != V31})
+			sent, dropped := 0, 0
+			for _, line := range second.log {
+				switch {
+				case strings.HasPrefix(line, "> PUBLISH"):
+					sent++
+				case strings.HasSuffix(line, ": not allowed, Topic Name invalid"):
+					dropped++
+				}
+			}
+			if sent+dropped != 2 || (sent == 2) != test.sent || sent == 1 {
+				t.Errorf("%d sent, %d dropped\n%s", sent, dropped, strings.Join(second.log, "\n"))
+			}
+		})
+	}
+}
