@@ -98,8 +98,7 @@ func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 	e.journal(c.s)
 	e.time(c.expires)
 	e.registry(c.subs)
-	news := c.has&(hasAuthDone|hasConnected|hasPacket|hasEnd) != 0
-	props := c.acked != 0 || c.has&hasClosed != 0 && c.closed.byPacket
+	props := c.has&hasClosed != 0 && c.closed.byPacket
 	e.num(uint64(c.progress.untold()))
 	if p := c.progress; p != nil {
 		for _, s := range p.steps.all() {
@@ -108,7 +107,7 @@ func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 			props = props || s.packet
 		}
 	}
-	if news {
+	if c.has&(hasAuthDone|hasConnected|hasPacket|hasEnd) != 0 {
 		e.event(&c.ev)
 	}
 	if props {
@@ -246,7 +245,6 @@ func (e *stateEncoder) outgoing(c *Client) {
 			switch l {
 			case listDone:
 				e.num(uint64(r.why), uint64(r.code))
-				e.flag(i == c.acked)
 				continue
 			case listRequests:
 				e.num(uint64(r.id), uint64(r.propsLen), uint64(r.expires))

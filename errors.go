@@ -127,13 +127,15 @@ func (r rule) row() rule {
 		return rowPropertyDuplicate
 	case r >= rulePropertyValue:
 		return rowPropertyValue
+	case r >= ruleCount: // made by hand
+		return ruleNone
 	}
 	return r
 }
 
 func (r rule) property() PropertyID {
-	if r >= rulePropertyValue {
-		return PropertyID(r & 0x3F)
+	if p := PropertyID(r & 0x3F); r >= rulePropertyValue && int(p) < len(propertyTable) {
+		return p
 	}
 	return 0
 }

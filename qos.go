@@ -225,16 +225,6 @@ func (c *Client) charge(r *record) {
 	}
 }
 
-// settle ends an exchange. Only one that was charged on this connection gives
-// its place in the window back (5.0 §4.9).
-func (c *Client) settle(i uint32, why DropReason, code ReasonCode) {
-	c.pass(i)
-	if c.s.out.slab[i].epoch == c.s.epoch {
-		c.conn.inflight--
-	}
-	c.s.finish(i, why, code)
-}
-
 // pass moves the places where resending goes on off a record that is about to
 // leave its list.
 func (c *Client) pass(i uint32) {
@@ -459,19 +449,31 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 	return dst, fail(f.Type, d, wrong, 0)
 }
 
-// fate settles an exchange by the packet at hand.
+// fate ends an exchange by the packet at hand. Only one that was charged on this
+// connection gives its place in the window back (5.0 §4.9).
 func (c *Client) fate(i uint32, props Properties, why DropReason, code ReasonCode) {
-	if props.Len() > 0 {
-		c.acked = i
-		c.ev.Props, c.ev.Codes = props, nil
+	c.pass(i)
+	if c.s.out.slab[i].epoch == c.s.epoch {
+		c.conn.inflight--
 	}
-	c.settle(i, why, code)
+	c.tell(i, props, nil, why, code)
+}
+
+// tell makes the event of an exchange that the packet at hand ends.
+func (c *Client) tell(i uint32, props Properties, codes []byte, why DropReason, code ReasonCode) {
+	r := &c.s.out.slab[i]
+	r.why, r.code = why, code
+	c.ev = Event{}
+	c.ev.Props, c.ev.Codes = props, codes
+	r.event(&c.ev)
+	c.has |= hasPacket
+	c.s.retire(i)
 }
 
 // onPublish takes a message.
 func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
 	c.ev = Event{}
-	c.ev.Kind = EventMessage
+	c.ev.Kind, c.ev.subs = EventMessage, c.subs
 	p := &c.ev.Message
 	if err := p.Decode(f, d); err != nil {
 		return dst, err
@@ -489,7 +491,6 @@ func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		}
 	}
 	if fresh {
-		c.ev.subs = c.subs
 		c.has |= hasPacket
 	}
 	return dst, nil
@@ -543,11 +544,17 @@ func (c *Client) receive(dst []byte, p *Publish) (out []byte, fresh bool, r rule
 			c.conn.unacked++
 		}
 		switch {
-		case in.slab[at].list == inReceived:
-			dst = c.sendAck(dst, TypePubRec, p.ID, ReasonSuccess)
 		case !seen:
+			// Its PUBREC goes in the order in which the messages come on this
+			// connection (MQTT-4.6.0-3), after those that still wait for Ack.
+			if in.slab[at].list == inReceived {
+				in.slab[at].acked, in.slab[at].code = true, ReasonSuccess
+				in.slab[at].props = in.slab[at].props[:0]
+			}
 			in.move(at, inWaiting)
 			dst = c.answer(dst, inWaiting)
+		case in.slab[at].list == inReceived:
+			dst = c.sendAck(dst, TypePubRec, p.ID, ReasonSuccess)
 		}
 		return dst, false, ruleNone
 	}
@@ -637,6 +644,16 @@ func (c *Client) answer(dst []byte, l inListID) []byte {
 		r := &in.slab[at]
 		p := Ack{Type: TypePubAck + PacketType(r.qos-QoS1), ID: r.id, Code: r.code}
 		p.Props, _ = ParseProperties(r.props)
+		if r.qos == QoS2 && p.fault(c.dialect(FromClient)) != ruleNone {
+			// It was decided in another version, or under other options.
+			p.Props = Properties{}
+			if c.cfg.Version != V5 { // where it cannot refuse
+				if r.code.IsError() {
+					c.s.received(at)
+				}
+				p.Code, r.code = ReasonSuccess, ReasonSuccess
+			}
+		}
 		c.step(step{status: ackStatus[p.Type], from: FromServer, id: p.ID, code: p.Code})
 		dst = c.appendFitting(dst, &p)
 		if r.qos == QoS2 && !r.code.IsError() {
@@ -688,16 +705,27 @@ func (c *Client) onPubRel(dst []byte, f Frame, d Dialect) ([]byte, error) {
 	if r := c.problemFault(p.Props); r != ruleNone {
 		return dst, fail(f.Type, d, r, 0)
 	}
-	c.ev = Event{}
 	c.ev.Props = p.Props
 	c.step(step{status: StatusReleased, from: FromServer, id: p.ID, code: p.Code, packet: true})
 	code := ReasonPacketIdentifierNotFound
-	if at := c.s.inbox.find(p.ID); at != 0 && c.s.inbox.slab[at].list == inReceived {
-		code = ReasonSuccess
-		if c.s.inbox.slab[at].epoch == c.s.epoch {
-			c.conn.unacked--
-		}
-		c.s.released(at)
+	in := c.s.inbox
+	at := in.find(p.ID)
+	if at == 0 {
+		return c.sendAck(dst, TypePubComp, p.ID, code), nil
 	}
-	return c.sendAck(dst, TypePubComp, p.ID, code), nil
+	// Whatever became of it: after the PUBCOMP the identifier is that of a new
+	// message (MQTT-4.3.3-12), also where no PUBREC asked for this PUBREL.
+	r := &in.slab[at]
+	if r.list == inReceived {
+		code = ReasonSuccess
+	}
+	if r.epoch == c.s.epoch {
+		c.conn.unacked--
+	}
+	if r.taken() {
+		c.s.released(at)
+	} else {
+		in.remove(at)
+	}
+	return c.answer(c.sendAck(dst, TypePubComp, p.ID, code), inWaiting), nil
 }

@@ -54,6 +54,14 @@ func (r *record) fate() EventKind {
 	return EventPublished
 }
 
+// event fills in what a record tells of its fate.
+func (r *record) event(ev *Event) {
+	ev.Kind, ev.Tag, ev.Why, ev.Code = r.fate(), r.tag, r.why, r.code
+	if r.flags&isOwn != 0 {
+		ev.Tag, ev.Filter = 0, ownFilter(r)
+	}
+}
+
 // listID names the list that a record is in.
 type listID uint8
 

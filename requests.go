@@ -128,18 +128,19 @@ func (c *Client) onRequestAck(f Frame, d Dialect) error {
 		c.subs = new(registry)
 	}
 	c.subs.settle(r, codes)
-	c.acked = i
-	c.ev.Props, c.ev.Codes = props, codes
 	code := ReasonSuccess
 	if r.flags&isOwn != 0 {
-		code = ReasonCode(codes[0])
+		code, codes = ReasonCode(codes[0]), nil
 	}
-	c.s.finish(i, DropNone, code)
+	c.tell(i, props, codes, DropNone, code)
 	return nil
 }
 
-// resubscribes reports whether a lost subscription can be asked for now.
-func (c *Client) resubscribes() bool { return c.subs.due() && c.s.out.ids.available() }
+// resubscribes reports whether a lost subscription can be asked for now, if it
+// still is to be.
+func (c *Client) resubscribes() bool {
+	return c.cfg.Resubscribe && c.subs.due() && c.s.out.ids.available()
+}
 
 // resubscribe appends a SUBSCRIBE for the next subscription that was lost with
 // the session, or tells why it cannot be asked for.

@@ -6,6 +6,7 @@ package mqttcore
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +134,100 @@ func TestTopicOfEarlierClient(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An acknowledgement that was given in 5.0 is sent in 3.1.1 too, without what only
+// 5.0 can say; what it refused is taken then, as the journal tells.
+func TestAckOfEarlierVersion(t *testing.T) {
+	for _, code := range []ReasonCode{ReasonSuccess, ReasonQuotaExceeded} {
+		s := new(Session)
+		first := newRig(t, Config{ManualAck: true, Journal: true, Props: propsOf(SessionExpiry(60))}, s, &ConnAck{})
+		first.server(message("a", "x", QoS2, 7))
+		first.lost()
+		first.do(first.c.Ack(nil, first.now, first.tokens[0], code, propsOf(ReasonString("r"))))
+		second := newRig(t, Config{Version: V311, ManualAck: true, Journal: true}, s, &ConnAck{SessionPresent: true})
+		second.server(message("a", "x", QoS2, 7), &Ack{Type: TypePubRel, ID: 7})
+		second.want("> PUBREC id=7", "> PUBCOMP id=7")
+		got := ""
+		for op := new(Op); second.c.NextOp(op); {
+			if op.ID != 0 {
+				got += op.Kind.String() + ", "
+			}
+		}
+		if want := "put incoming, delete incoming, "; got != want {
+			t.Errorf("%v: ops %q, want %q", code, got, want)
+		}
+	}
+}
+
+// No number of a Rule makes its texts panic.
+func TestRuleOfAnyNumber(t *testing.T) {
+	for n := range 1 << 16 {
+		if r := Rule(n); r.String() == "" {
+			t.Errorf("%#x: no name", n)
+		} else {
+			r.Text()
+		}
+	}
+}
+
+// Subscriptions that wait to be asked for again are not, once Resubscribe is off.
+func TestResubscribeSwitchedOff(t *testing.T) {
+	for _, again := range []bool{true, false} {
+		cfg := Config{Resubscribe: true}
+		r := newRig(t, cfg, nil, &ConnAck{})
+		r.subscribe(1, QoS1, Properties{}, "a")
+		r.server(&SubAck{ID: 1, Codes: []byte{1}})
+		r.lost()
+		r.connect(&ConnAck{}) // it is asked for, and not answered
+		r.lost()
+		cfg.ClientID, cfg.Resubscribe = []byte("me"), again
+		if err := r.c.Configure(cfg); err != nil {
+			t.Fatal(err)
+		}
+		r.log = nil
+		r.connect(&ConnAck{})
+		asked := slices.ContainsFunc(r.log, func(s string) bool { return strings.HasPrefix(s, "> SUBSCRIBE") })
+		if asked != again || r.c.More() {
+			t.Errorf("Resubscribe %v: %v, more %v", again, r.log, r.c.More())
+		}
+	}
+}
+
+// After PUBCOMP an identifier is that of a new message (MQTT-4.3.3-12), also when
+// the server did not wait for PUBREC; the token is stale then, and what waited
+// behind the message for its turn is answered.
+func TestPubRelBeforePubRec(t *testing.T) {
+	props := propsOf(SessionExpiry(60))
+	t.Run("undecided", func(t *testing.T) {
+		r := newRig(t, Config{ManualAck: true, Props: props}, nil, &ConnAck{})
+		r.server(message("a", "1", QoS2, 7), message("a", "2", QoS2, 8))
+		r.do(r.c.Ack(nil, r.now, r.tokens[1], ReasonSuccess, Properties{}))
+		r.log = nil
+		r.server(&Ack{Type: TypePubRel, ID: 7})
+		r.want("> PUBCOMP id=7 Packet Identifier not found", "> PUBREC id=8")
+		out, err := r.c.Ack(nil, r.now, r.tokens[0], ReasonSuccess, Properties{})
+		r.refused(ErrToken, out, err)
+		r.server(message("a", "3", QoS2, 7))
+		r.want(`message PUBLISH a q2 id=7 1 byte "3"`)
+	})
+	t.Run("decided while away", func(t *testing.T) {
+		r := newRig(t, Config{ManualAck: true, Journal: true, Props: props}, nil, &ConnAck{})
+		r.server(message("a", "1", QoS2, 7))
+		r.lost()
+		r.do(r.c.Ack(nil, r.now, r.tokens[0], ReasonSuccess, Properties{}))
+		r.connect(&ConnAck{SessionPresent: true})
+		r.log = nil
+		r.server(&Ack{Type: TypePubRel, ID: 7}, message("a", "3", QoS2, 7))
+		r.want("> PUBCOMP id=7 Packet Identifier not found", `message PUBLISH a q2 id=7 1 byte "3"`)
+		ids := ""
+		for op := new(Op); r.c.NextOp(op); {
+			if op.ID != 0 {
+				ids += op.Kind.String() + ", "
+			}
+		}
+		if want := "put incoming, delete incoming, "; ids != want {
+			t.Errorf("ops %q, want %q", ids, want)
+		}
+	})
 }

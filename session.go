@@ -101,6 +101,17 @@ func (s *Session) finish(i uint32, why DropReason, code ReasonCode) {
 	s.done(i, why, code)
 }
 
+// retire ends an exchange whose fate is told already.
+func (s *Session) retire(i uint32) {
+	r := &s.out.slab[i]
+	if r.list != listRequests {
+		s.note(OpDelete, 0, 0, i)
+	}
+	s.out.ids.giveBack(r.id)
+	r.id = 0
+	s.free(i)
+}
+
 // done is finish without an op.
 func (s *Session) done(i uint32, why DropReason, code ReasonCode) {
 	r := &s.out.slab[i]

@@ -51,8 +51,7 @@ type Client struct {
 	stats    Stats
 	state    State
 	has      pending
-	acked    uint32 // the record whose fate came with ev.Props and ev.Codes
-	ev       Event  // what the events in has and acked need
+	ev       Event // what the events in has need
 	closed   struct {
 		cause    Cause
 		code     ReasonCode
@@ -123,8 +122,13 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 // Configure replaces the configuration between two connections: a password or
 // authentication data that has changed, a Clean Start for the first connection
 // only, an older version for a server that refused. Session and live
-// subscriptions stay. It fails like NewClient, with ErrConnected while there is
-// a connection, and with ErrPending while events wait.
+// subscriptions stay; queued messages whose topics the new version or options
+// forbid are dropped. It fails like NewClient, with ErrConnected while there is a
+// connection, and with ErrPending while events wait.
+//
+// A Clean Start is to stay until EventConnected: an attempt that was not answered
+// may have ended the server's session, and what this one holds does not belong
+// to the session that the server began instead.
 func (c *Client) Configure(cfg Config) error {
 	if c.state != StateDisconnected {
 		return ErrConnected
@@ -155,6 +159,7 @@ func (c *Client) configure(cfg Config) error {
 		s.clientID = cfg.ClientID
 		s.note(OpMeta, 0, 0, 0)
 	}
+	c.dropMisfits()
 	return nil
 }
 
@@ -567,8 +572,7 @@ func (c *Client) Next(ev *Event) bool {
 		*ev = Event{Kind: EventAuthDone, Props: c.ev.Props}
 	case c.has&hasConnected != 0:
 		c.has &^= hasConnected
-		*ev = c.ev
-		ev.Kind = EventConnected
+		*ev = Event{Kind: EventConnected, SessionPresent: c.ev.SessionPresent, Props: c.ev.Props}
 	case c.progress.untold() > 0:
 		c.progress.tell(ev, c.ev.Props)
 	case c.has&hasPacket != 0:
@@ -584,14 +588,7 @@ func (c *Client) Next(ev *Event) bool {
 	case done != 0:
 		r := &c.s.out.slab[done]
 		*ev = Event{}
-		ev.Kind, ev.Tag, ev.Why, ev.Code = r.fate(), r.tag, r.why, r.code
-		if done == c.acked {
-			c.acked = 0
-			ev.Props, ev.Codes = c.ev.Props, c.ev.Codes
-		}
-		if r.flags&isOwn != 0 {
-			ev.Tag, ev.Filter = 0, ownFilter(r)
-		}
+		r.event(ev)
 		c.s.free(done)
 	case c.has&hasKeepAliveDue != 0:
 		c.has &^= hasKeepAliveDue

@@ -447,7 +447,7 @@ func (l *link) repeated(p *mqttcore.Publish, a arrival, digest uint32) {
 		l.violate(l.rule("MQTT-3.3.1-1"), "message sent again without DUP")
 	case a.on == l.conn.id && l.d.Version == mqttcore.V5:
 		l.violate("5.0:MQTT-4.4.0-1", "message sent again on the same connection")
-	default:
+	case a.on != l.conn.id:
 		l.inOrder(a.number)
 	}
 	l.b.Stats.Repeats++

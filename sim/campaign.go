@@ -185,15 +185,7 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 		ReceiveMaximum: k.Broker.ReceiveMaximum, TopicAliasMaximum: k.Broker.Aliases, Aliases: k.Broker.Aliases,
 		AckDelay: k.Broker.AckDelay,
 	})
-	b.OnPublish = func(client string, p *mqttcore.Publish) { l.Accepted(client, p.Payload, p.QoS) }
-	b.OnDeliver = func(client string, p *mqttcore.Publish) {
-		if p.QoS != mqttcore.QoS0 {
-			l.Owed(client, p.Payload)
-		}
-	}
-	b.OnDiscard = func(client string, p *mqttcore.Publish) { l.Excused(client, p.Payload) }
-	b.OnEnd = l.Ended
-	b.OnViolation = l.Violation
+	watchBroker(b, l)
 	server := w.Add("broker", b)
 	apps := make([]*App, len(k.Clients))
 	for i, c := range k.Clients {
@@ -220,30 +212,49 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 			b.Config.ReceiveMaximum = uint16(1 + src.Intn(6))
 		}
 	}
+	err := settle(w, l, b, apps)
+	return Report{
+		Knobs: k, Err: err, Step: w.Steps(), Hash: w.Hash(), Virtual: w.now, Messages: l.Messages(), Counts: w.Counts(),
+		Packets: b.Stats.Packets + b.Stats.PacketsOut, Counters: l.Counters(), Stats: b.Stats,
+	}
+}
+
+// watchBroker has the broker tell the ledger what it does.
+func watchBroker(b *Broker, l *Ledger) {
+	b.OnPublish = func(client string, p *mqttcore.Publish) { l.Accepted(client, p.Payload, p.QoS) }
+	b.OnDeliver = func(client string, p *mqttcore.Publish) {
+		if p.QoS != mqttcore.QoS0 {
+			l.Owed(client, p.Payload)
+		}
+	}
+	b.OnDiscard = func(client string, p *mqttcore.Publish) { l.Excused(client, p.Payload) }
+	b.OnEnd = l.Ended
+	b.OnViolation = l.Violation
+}
+
+// settle stops the faults and the commands, and sees whether all comes to its
+// end.
+func settle(w *World, l *Ledger, b *Broker, apps []*App) error {
+	if l.Failure != nil {
+		return l.Failure
+	}
 	w.Faults = Faults{}
 	w.Heal()
 	for _, a := range apps {
 		a.Quiet()
 	}
-	err := l.Failure
-	for end := w.Now().Add(calm); err == nil; {
+	for end := w.Now().Add(calm); ; {
 		w.Run(10 * time.Second)
 		if l.Failure != nil {
-			err = l.Failure
-			break
+			return l.Failure
 		}
-		if err = settled(l, b); err == nil {
-			break
+		err := settled(l, b)
+		if err == nil {
+			return nil
 		}
 		if w.Now().After(end) {
-			err = fmt.Errorf("%w: %w", errUnsettled, err)
-			break
+			return fmt.Errorf("%w: %w", errUnsettled, err)
 		}
-		err = nil
-	}
-	return Report{
-		Knobs: k, Err: err, Step: w.Steps(), Hash: w.Hash(), Virtual: w.now, Messages: l.Messages(), Counts: w.Counts(),
-		Packets: b.Stats.Packets + b.Stats.PacketsOut, Counters: l.Counters(), Stats: b.Stats,
 	}
 }
 

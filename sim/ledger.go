@@ -317,13 +317,16 @@ func (l *Ledger) Ended(client string) {
 func (l *Ledger) connected(a *App, ev *mqttcore.Event) {
 	row := &l.apps[a.id]
 	row.app = a
-	if row.stale && (ev.SessionPresent || a.Config.Version == mqttcore.V31 && !a.Config.CleanStart) {
+	resumed := ev.SessionPresent || a.Config.Version == mqttcore.V31 && !a.Config.CleanStart
+	if row.stale && resumed {
 		row.blurred = true
 		l.seen("a session that was made anew behind the client's back")
 	}
 	row.stale = false
 	if ev.SessionPresent {
 		l.seen("session present")
+	}
+	if resumed {
 		for m := range a.c.Session().Outgoing() {
 			l.seen("resumed while " + m.State.String())
 		}
@@ -399,14 +402,15 @@ func (l *Ledger) complete(a *App) {
 	}
 }
 
-// Settled reports whether all has come to its end: every message that was
-// accepted has its fate, and every session got what the broker owes it. It is
-// asked when the faults have stopped and time has passed.
+// Settled reports whether all has come to its end: every application is
+// connected, every message that was accepted has its fate, and every session got
+// what the broker owes it. It is asked when the faults have stopped and time has
+// passed.
 func (l *Ledger) Settled() error {
 	for i := range l.apps {
 		row := &l.apps[i]
-		if row.app == nil {
-			continue
+		if row.app == nil || row.app.c.State() != mqttcore.StateConnected {
+			return &Contradiction{row.name, "is not connected"}
 		}
 		l.complete(row.app)
 		if n := row.app.c.Session().Len(); n != 0 {

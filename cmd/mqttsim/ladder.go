@@ -20,6 +20,8 @@ const maxEntries = 50_000
 type ladders struct {
 	conns []*recorded // by number
 	notes []note
+	last  time.Time // when something last happened
+	same  int       // how much has happened at that time before
 }
 
 type recorded struct {
@@ -34,19 +36,30 @@ type note struct {
 	trace.Entry
 }
 
+// order makes the time of what happens now differ, by less than is shown, from
+// that of what happened before at the same time.
+func (l *ladders) order(now time.Time) time.Time {
+	now = now.Truncate(time.Microsecond)
+	if !now.Equal(l.last) {
+		l.last, l.same = now, 0
+	}
+	l.same = min(l.same+1, 999)
+	return now.Add(time.Duration(l.same))
+}
+
 // watch records what w does from now on.
 func (l *ladders) watch(w *sim.World) {
 	w.OnData = func(now time.Time, c *sim.Conn, data []byte) {
 		r := l.of(c)
 		if c.Dialed() {
-			r.rec.Sent(now, data)
+			r.rec.Sent(l.order(now), data)
 		} else {
-			r.rec.Received(now, data)
+			r.rec.Received(l.order(now), data)
 		}
 	}
 	w.OnCut = func(now time.Time, c *sim.Conn, err error) {
 		r := l.of(c)
-		e := trace.Entry{Time: now, Kind: trace.KindCut, Text: strings.TrimPrefix(err.Error(), "sim: ")}
+		e := trace.Entry{Time: l.order(now), Kind: trace.KindCut, Text: strings.TrimPrefix(err.Error(), "sim: ")}
 		if r.over { // the second end is told
 			e.Kind, e.From = trace.KindNote, side(c.Dialed())
 		}
@@ -54,7 +67,7 @@ func (l *ladders) watch(w *sim.World) {
 		l.notes = append(l.notes, note{r.client, e})
 	}
 	w.OnNote = func(now time.Time, h *sim.Host, text string) {
-		l.notes = append(l.notes, note{h, trace.Entry{Time: now, Kind: trace.KindNote, Text: text}})
+		l.notes = append(l.notes, note{h, trace.Entry{Time: l.order(now), Kind: trace.KindNote, Text: text}})
 	}
 }
 
@@ -114,6 +127,9 @@ func (l *ladders) ladder(client string, n int) *trace.Ladder {
 	if n > 0 && len(d.Entries) > n {
 		d.Omitted += len(d.Entries) - n
 		d.Entries = d.Entries[len(d.Entries)-n:]
+	}
+	for i := range d.Entries {
+		d.Entries[i].Time = d.Entries[i].Time.Truncate(time.Microsecond)
 	}
 	if len(d.Entries) > 0 {
 		d.Start = d.Entries[0].Time
