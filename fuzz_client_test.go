@@ -187,7 +187,11 @@ func (d *driver) run() {
 	d.finish()
 	d.lost()
 	d.finish()
-	d.cfgs[d.at] = Config{ClientID: d.cfgs[d.at].ClientID, CleanStart: true, DropQueued: true, Journal: d.cfg().Journal}
+	id := d.cfgs[d.at].ClientID
+	if len(d.a.s.clientID) > 0 { // assigned, perhaps to a client of the other configuration
+		id = d.a.s.clientID
+	}
+	d.cfgs[d.at] = Config{ClientID: id, CleanStart: true, DropQueued: true, Journal: d.cfg().Journal}
 	d.newClients()
 	d.connect()
 	last := &ConnAck{}

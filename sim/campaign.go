@@ -224,7 +224,7 @@ func watchBroker(b *Broker, l *Ledger) {
 	b.OnPublish = func(client string, p *mqttcore.Publish) { l.Accepted(client, p.Payload, p.QoS) }
 	b.OnDeliver = func(client string, p *mqttcore.Publish) {
 		if p.QoS != mqttcore.QoS0 {
-			l.Owed(client, p.Payload)
+			l.Owed(client, p.Payload, p.QoS)
 		}
 	}
 	b.OnDiscard = func(client string, p *mqttcore.Publish) { l.Excused(client, p.Payload) }

@@ -48,10 +48,10 @@ type Counter struct {
 type appRow struct {
 	app   *App
 	name  string
-	got   []uint8  // deliveries at QoS 1 and 2, by message
+	got   []uint8  // deliveries at QoS 2, by message
 	came  []uint8  // set for messages whose event came
 	due   []uint8  // copies of QoS 1 and 2 that the broker owes, by message
-	owed  []uint8  // the same, of all that it ever took on
+	owed  []uint8  // copies of QoS 2 that it ever took on, by message
 	owes  int      // messages with due > 0
 	order []uint32 // last first delivery, by publisher, topic and QoS
 	// stale is set when the broker forgot the session and the client does not
@@ -186,23 +186,22 @@ func (l *Ledger) delivered(a *App, f effect) {
 	if f.qos == mqttcore.QoS0 {
 		return
 	}
-	row.got = grow(row.got, f.message)
-	row.due, row.owed = grow(row.due, f.message), grow(row.owed, f.message)
-	n := &row.got[f.message]
-	if *n < 255 {
-		*n++
-	}
-	if *n > row.owed[f.message] && f.qos == mqttcore.QoS2 && l.Strict && !row.blurred {
-		l.fail(a, "QoS 2 message %d came once too often (%d times)", f.message, *n)
+	row.due = grow(row.due, f.message)
+	if f.qos == mqttcore.QoS2 {
+		row.got, row.owed = grow(row.got, f.message), grow(row.owed, f.message)
+		n := &row.got[f.message]
+		if *n < 255 {
+			*n++
+		}
+		if *n > row.owed[f.message] && l.Strict && !row.blurred {
+			l.fail(a, "QoS 2 message %d came once too often (%d times)", f.message, *n)
+		}
 	}
 	if row.due[f.message] > 0 {
 		row.due[f.message]--
 		if row.due[f.message] == 0 {
 			row.owes--
 		}
-	}
-	if *n > 1 {
-		l.seen("delivered again")
 	}
 }
 
@@ -214,6 +213,9 @@ func (l *Ledger) arrived(a *App, n uint32, q mqttcore.QoS) {
 		return // delivered will say so
 	}
 	if row.came = grow(row.came, n); row.came[n] != 0 {
+		if q != mqttcore.QoS0 {
+			l.seen("delivered again")
+		}
 		return
 	}
 	row.came[n] = 1
@@ -262,21 +264,24 @@ func (l *Ledger) Accepted(client string, payload []byte, q mqttcore.QoS) {
 	}
 }
 
-// Owed is told by the broker that it has taken on to deliver a message of QoS 1
-// or 2 to a client's session.
-func (l *Ledger) Owed(client string, payload []byte) {
+// Owed is told by the broker that it has taken on to deliver a message to a
+// client's session, with QoS q, which is 1 or 2.
+func (l *Ledger) Owed(client string, payload []byte, q mqttcore.QoS) {
 	i, ok := l.names[client]
 	n, mine := messageOf(payload)
 	if !ok || !mine {
 		return
 	}
 	row := &l.apps[i]
-	row.due, row.owed = grow(row.due, n), grow(row.owed, n)
+	row.due = grow(row.due, n)
 	if row.due[n] == 0 {
 		row.owes++
 	}
 	row.due[n]++
-	row.owed[n]++
+	if q == mqttcore.QoS2 {
+		row.owed = grow(row.owed, n)
+		row.owed[n]++
+	}
 }
 
 // Excused is told by the broker that it will not deliver a message that it

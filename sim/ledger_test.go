@@ -78,7 +78,7 @@ func (r *ledgerRig) put(n uint32) {
 // accept has it arrive at the broker, owe has the broker owe it to q, bring has
 // it arrive there.
 func (r *ledgerRig) accept(n uint32, q mqttcore.QoS) { r.Accepted("p", appendPayload(nil, n), q) }
-func (r *ledgerRig) owe(n uint32)                    { r.Owed("q", appendPayload(nil, n)) }
+func (r *ledgerRig) owe(n uint32, q mqttcore.QoS)    { r.Owed("q", appendPayload(nil, n), q) }
 func (r *ledgerRig) bring(n uint32, q mqttcore.QoS) {
 	r.arrived(r.q, n, q)
 	r.effect(r.q, effect{kind: mqttcore.EventMessage, message: n, qos: q})
@@ -92,7 +92,7 @@ func (r *ledgerRig) fate(n uint32, k mqttcore.EventKind) {
 func (r *ledgerRig) whole(q mqttcore.QoS) uint32 {
 	n := r.publish(q)
 	r.accept(n, q)
-	r.owe(n)
+	r.owe(n, q)
 	r.fate(n, mqttcore.EventPublished)
 	r.bring(n, q)
 	return n
@@ -142,23 +142,34 @@ func TestLedger(t *testing.T) {
 			r.bring(n, qos2)
 		}, "q: QoS 2 message 0 came once too often (1 times)"},
 		{"QoS 2 twice", func(r *ledgerRig) { r.bring(r.whole(qos2), qos2) }, "q: QoS 2 message 0 came once too often (2 times)"},
-		{"QoS 2 twice and owed twice", func(r *ledgerRig) { n := r.whole(qos2); r.owe(n); r.bring(n, qos2) }, ""},
+		{"QoS 2 twice and owed twice", func(r *ledgerRig) { n := r.whole(qos2); r.owe(n, qos2); r.bring(n, qos2) }, ""},
+		{"QoS 1 twice, then QoS 2", func(r *ledgerRig) {
+			// The subscription was raised in between, and the publisher lost its session.
+			n := r.publish(qos2)
+			r.accept(n, qos2)
+			r.owe(n, qos1)
+			r.bring(n, qos1)
+			r.bring(n, qos1)
+			r.owe(n, qos2)
+			r.bring(n, qos2)
+			r.fate(n, published)
+		}, ""},
 		{"QoS 1 twice", func(r *ledgerRig) { r.bring(r.whole(qos1), qos1) }, ""},
-		{"QoS 1 did not arrive", func(r *ledgerRig) { r.owe(r.whole(qos1)) }, "q: 1 messages did not arrive, the first is 0"},
-		{"QoS 2 did not arrive", func(r *ledgerRig) { r.whole(qos1); r.owe(r.whole(qos2)) }, "q: 1 messages did not arrive, the first is 1"},
+		{"QoS 1 did not arrive", func(r *ledgerRig) { r.owe(r.whole(qos1), qos1) }, "q: 1 messages did not arrive, the first is 0"},
+		{"QoS 2 did not arrive", func(r *ledgerRig) { r.whole(qos1); r.owe(r.whole(qos2), qos2) }, "q: 1 messages did not arrive, the first is 1"},
 		{"did not arrive and was excused", func(r *ledgerRig) {
 			n := r.whole(qos1)
-			r.owe(n)
+			r.owe(n, qos1)
 			r.Excused("q", appendPayload(nil, n))
 		}, ""},
-		{"did not arrive and the session ended", func(r *ledgerRig) { r.owe(r.whole(qos1)); r.Ended("q") }, ""},
-		{"excused for somebody unknown", func(r *ledgerRig) { r.owe(r.whole(qos1)); r.Excused("x", appendPayload(nil, 0)) }, "did not arrive"},
+		{"did not arrive and the session ended", func(r *ledgerRig) { r.owe(r.whole(qos1), qos1); r.Ended("q") }, ""},
+		{"excused for somebody unknown", func(r *ledgerRig) { r.owe(r.whole(qos1), qos1); r.Excused("x", appendPayload(nil, 0)) }, "did not arrive"},
 
 		{"out of order", func(r *ledgerRig) {
 			a, b := r.publish(qos1), r.publish(qos1)
 			for _, n := range []uint32{a, b} {
 				r.accept(n, qos1)
-				r.owe(n)
+				r.owe(n, qos1)
 			}
 			r.bring(b, qos1)
 			r.bring(a, qos1)
@@ -167,8 +178,8 @@ func TestLedger(t *testing.T) {
 			a, b := r.publish(qos1), r.publish(qos2)
 			r.accept(a, qos1)
 			r.accept(b, qos2)
-			r.owe(a)
-			r.owe(b)
+			r.owe(a, qos1)
+			r.owe(b, qos2)
 			r.bring(b, qos2)
 			r.bring(a, qos1)
 			r.fate(a, published)

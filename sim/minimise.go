@@ -6,7 +6,7 @@ package sim
 import "bytes"
 
 // minimiseTries bounds the search: how many tapes are tried.
-const minimiseTries = 5000
+const minimiseTries = 10_000
 
 // Minimise looks for a tape that is shorter, or has smaller bytes, than the
 // given one and for which fails is still true. It takes pieces out, sets pieces

@@ -237,12 +237,12 @@ func TestViolation(t *testing.T) {
 	if err := v.print(&out, true); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\nVIOLATION: c0: it broke\nseed 9, step ", "\nknobs: {Steps:300", "  c0  ", "earlier entries", "\nviolated\n"} {
+	for _, want := range []string{"\nVIOLATION: c0: it broke\nseed 9 -clients 3 -steps 300, step ", "\nknobs: {Steps:300", "  c0  ", "earlier entries", "\nviolated\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
 	}
-	v.small, v.smaller = []byte{1, 2, 3}, sim.Report{Err: v.report.Err, Step: 4}
+	v.small = &violation{settings: &s, name: "seed 9", report: sim.Report{Err: v.report.Err, Step: 4}, tape: []byte{1, 2, 3}}
 	out.Reset()
 	if err := v.print(&out, false); err != nil {
 		t.Fatal(err)

@@ -154,8 +154,7 @@ type violation struct {
 	report sim.Report
 	tape   []byte
 
-	small   []byte // the smaller tape; nil: it was not looked for
-	smaller sim.Report
+	small *violation // the same, smaller; nil: it was not looked for
 }
 
 // find is the violation of a seed.
@@ -174,11 +173,36 @@ func (s *settings) replay(tape []byte, watch func(*sim.World)) sim.Report {
 	return run(src, s.draw(src), watch)
 }
 
-// minimise looks for a smaller tape on which the same goes wrong.
+// smallSeeds is how many runs of each smaller size are tried.
+const smallSeeds = 1000
+
+// minimise looks for a smaller run in which the same goes wrong: first among
+// runs with fewer steps and clients, then by making the tape smaller.
 func (v *violation) minimise() {
 	want := kind(v.report.Err)
-	v.small = sim.Minimise(v.tape, func(tape []byte) bool { return kind(v.replay(tape, nil).Err) == want })
-	v.smaller = v.replay(v.small, nil)
+	small := v.among(want)
+	if small == nil {
+		small = v
+	}
+	tape := sim.Minimise(small.tape, func(tape []byte) bool { return kind(small.replay(tape, nil).Err) == want })
+	report := small.replay(tape, nil)
+	v.small = &violation{settings: small.settings, name: small.name, knobs: report.Knobs, report: report, tape: tape}
+}
+
+// among looks among smaller runs for one in which the same goes wrong.
+func (v *violation) among(want string) *violation {
+	for steps := 100; steps < v.Steps; steps *= 2 {
+		for clients := 1; clients <= min(2, v.Clients); clients++ {
+			s := *v.settings
+			s.Steps, s.Clients = steps, clients
+			for seed := range uint64(smallSeeds) {
+				if small := s.find(seed + 1); kind(small.report.Err) == want {
+					return small
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // ladderEntries is how many entries of a ladder a violation is told with.
@@ -186,24 +210,22 @@ const ladderEntries = 60
 
 // print tells all about it.
 func (v *violation) print(w io.Writer, ladder bool) error {
-	tape, report := v.tape, v.report
-	fmt.Fprintf(w, "\nVIOLATION: %v\n%s, step %d\nknobs: %v\n", report.Err, v.name, report.Step, v.knobs)
+	fmt.Fprintf(w, "\nVIOLATION: %v\n%s%s, step %d\nknobs: %v\n", v.report.Err, v.name, v.flags(), v.report.Step, v.knobs)
 	var p *panicked
-	if errors.As(report.Err, &p) {
+	if errors.As(v.report.Err, &p) {
 		fmt.Fprintf(w, "%s", p.stack)
 	}
-	if v.small != nil && kind(v.smaller.Err) == kind(report.Err) {
-		tape, report = v.small, v.smaller
-		fmt.Fprintf(w, "\nsmaller: %v\ntape of %d bytes (was %d), step %d\nknobs: %v\n",
-			report.Err, len(tape), len(v.tape), report.Step, report.Knobs)
-	}
+	shown := v
 	if v.small != nil {
-		fmt.Fprintf(w, "\nmqttsim%s -tape %x\n", v.flags(), tape)
+		shown = v.small
+		fmt.Fprintf(w, "\nsmaller: %v\ntape of %d bytes (from %d, of %s%s), step %d\nknobs: %v\n",
+			shown.report.Err, len(shown.tape), len(v.tape), shown.name, shown.flags(), shown.report.Step, shown.knobs)
+		fmt.Fprintf(w, "\nmqttsim%s -tape %x\n", shown.flags(), shown.tape)
 	}
 	if ladder {
 		var lads ladders
-		v.replay(tape, lads.watch)
-		fmt.Fprintf(w, "\n%v", lads.ladder(offender(report.Err), ladderEntries))
+		shown.replay(shown.tape, lads.watch)
+		fmt.Fprintf(w, "\n%v", lads.ladder(offender(shown.report.Err), ladderEntries))
 	}
 	_, err := fmt.Fprintln(w, "\nviolated")
 	return err
