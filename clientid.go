@@ -14,10 +14,6 @@ const (
 	maxClientIDRandom = 17
 )
 
-// ErrClientID is the error of a client identifier that not every server would
-// take.
-const ErrClientID Misuse = "mqttcore: the client identifier would not be 1 to 23 characters of 0-9, A-Z and a-z"
-
 // NewClientID makes a client identifier of 1 to 23 letters and digits, which
 // every server takes in every version (MQTT-3.1.3-5): prefix, which may be
 // empty, and random, written as a number to the base of 62.

@@ -39,7 +39,8 @@ type Config struct {
 	MaxInflight uint16
 	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
 	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
-	// bounds them as well.
+	// bounds them as well, and should not be above this: a server that stays
+	// within the one and not the other is hung up on.
 	MaxIncoming int
 	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
 	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
@@ -79,7 +80,7 @@ type Config struct {
 // of the specification. It is valid after a refusal, too.
 type Limits struct {
 	Present                  PropertyMask // which the server sent
-	ReceiveMaximum           uint16       // QoS 1 and 2 messages under way; with Config.MaxInflight
+	ReceiveMaximum           uint16       // QoS 1 and 2 messages under way; see Config.MaxInflight
 	MaximumQoS               QoS
 	RetainAvailable          bool
 	WildcardAvailable        bool
@@ -195,6 +196,5 @@ func (c *Client) limits(props Properties) Limits {
 			l.SessionExpiry = p.Num
 		}
 	}
-	l.ReceiveMaximum = min(l.ReceiveMaximum, c.cfg.MaxInflight)
 	return l
 }

@@ -51,11 +51,33 @@ type Misuse string
 // Error returns the text.
 func (m Misuse) Error() string { return string(m) }
 
-// The misuse errors of the codec; the others stand beside what gives them.
+// The misuse errors: of the codec, of the client, of journals and snapshots, and
+// of the helpers.
 const (
 	ErrVersion    Misuse = "mqttcore: unknown protocol version"
 	ErrPacketType Misuse = "mqttcore: the frame or struct is of another packet type"
 	ErrProperty   Misuse = "mqttcore: not a value that the property can have"
+
+	ErrPending      Misuse = "mqttcore: events or ops wait; call Next, and NextOp, until they return false"
+	ErrClosed       Misuse = "mqttcore: there is no connection to receive from"
+	ErrConnected    Misuse = "mqttcore: there is a connection already"
+	ErrNotConnected Misuse = "mqttcore: not connected"
+	ErrQueueFull    Misuse = "mqttcore: the queue is full"
+	ErrNoIdentifier Misuse = "mqttcore: all packet identifiers are taken"
+	ErrSession      Misuse = "mqttcore: the session is of another client identifier"
+	ErrNotSupported Misuse = "mqttcore: the server does not take this (see Limits)"
+	ErrTooLarge     Misuse = "mqttcore: the packet is larger than the server takes"
+	ErrTopicAlias   Misuse = "mqttcore: the topic alias is not one that may be used"
+	ErrToken        Misuse = "mqttcore: the acknowledgement token is stale"
+	ErrAuth         Misuse = "mqttcore: no authentication that could go on"
+	ErrExpiry       Misuse = "mqttcore: a session expiry of 0 cannot be raised by DISCONNECT"
+
+	ErrCorrupt Misuse = "mqttcore: the journal or snapshot is damaged, or does not fit the session"
+	ErrInUse   Misuse = "mqttcore: the session has been used by a client"
+
+	ErrTooManyRequests Misuse = "mqttcore: too many requests wait for their answer"
+	ErrNoResponseTopic Misuse = "mqttcore: the message has no response topic"
+	ErrClientID        Misuse = "mqttcore: the client identifier would not be 1 to 23 characters of 0-9, A-Z and a-z"
 )
 
 // fail makes the Error of a broken rule.

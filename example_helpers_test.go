@@ -58,7 +58,7 @@ func ExampleRequests() {
 
 	// Another client gets the request and answers.
 	answer := mqtt.Publish{Payload: []byte("21 °C")}
-	answer.Topic, err = mqtt.AnswerTo(&request, &answer.Props)
+	answer.Topic, err = mqtt.ResponseTo(&request, &answer.Props)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -55,12 +55,6 @@ type Op struct {
 	Tried       bool // a CONNECT was sent whose answer is not known
 }
 
-// The misuse errors of journals and snapshots.
-const (
-	ErrCorrupt Misuse = "mqttcore: the journal or snapshot is damaged, or does not fit the session"
-	ErrInUse   Misuse = "mqttcore: the session has been used by a client"
-)
-
 // fifo is a queue in a slice that takes at most about twice the space of what
 // is in it at its longest, however slowly it is emptied.
 type fifo[T any] struct {

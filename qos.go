@@ -1,6 +1,6 @@
 // This file holds delivery: the send window, resending, acknowledgements and
 // their order, and received identifiers. It must not know how a connection
-// begins or ends (state.go), nor what a subscription is (requests.go).
+// begins or ends (state.go), nor what a subscription is (subscribe.go).
 
 package mqttcore
 
@@ -138,7 +138,7 @@ func (c *Client) Window() int {
 	if c.state != StateConnected {
 		return 0
 	}
-	return max(0, int(c.lim.ReceiveMaximum)-int(c.conn.inflight))
+	return max(0, int(min(c.lim.ReceiveMaximum, c.cfg.MaxInflight))-int(c.conn.inflight))
 }
 
 // More reports whether output waits that did not fit into the last call's

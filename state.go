@@ -22,23 +22,6 @@ func (s State) String() string {
 	return nameOf([]string{"disconnected", "connecting", "connected"}, uint8(s))
 }
 
-// The misuse errors of the client.
-const (
-	ErrPending      Misuse = "mqttcore: events or ops wait; call Next, and NextOp, until they return false"
-	ErrClosed       Misuse = "mqttcore: there is no connection to receive from"
-	ErrConnected    Misuse = "mqttcore: there is a connection already"
-	ErrNotConnected Misuse = "mqttcore: not connected"
-	ErrQueueFull    Misuse = "mqttcore: the queue is full"
-	ErrNoIdentifier Misuse = "mqttcore: all packet identifiers are taken"
-	ErrSession      Misuse = "mqttcore: the session is of another client identifier"
-	ErrNotSupported Misuse = "mqttcore: the server does not take this (see Limits)"
-	ErrTooLarge     Misuse = "mqttcore: the packet is larger than the server takes"
-	ErrTopicAlias   Misuse = "mqttcore: the topic alias is not one that may be used"
-	ErrToken        Misuse = "mqttcore: the acknowledgement token is stale"
-	ErrAuth         Misuse = "mqttcore: no authentication that could go on"
-	ErrExpiry       Misuse = "mqttcore: a session expiry of 0 cannot be raised by DISCONNECT"
-)
-
 // Client is the protocol engine of one MQTT client, without input, output,
 // clock or goroutine: see the package documentation for the loop around it. It
 // is used by one goroutine at a time.

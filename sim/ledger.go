@@ -153,6 +153,8 @@ func (l *Ledger) effect(a *App, f effect) {
 	switch f.kind {
 	case mqttcore.EventMessage:
 		l.delivered(a, f)
+	case mqttcore.EventConnected:
+		l.apps[a.id].stale = false // it knows now, also after a crash
 	case mqttcore.EventPublished, mqttcore.EventDropped:
 		if f.tag&tagBit != 0 {
 			return
@@ -327,7 +329,6 @@ func (l *Ledger) connected(a *App, ev *mqttcore.Event) {
 		row.blurred = true
 		l.seen("a session that was made anew behind the client's back")
 	}
-	row.stale = false
 	if ev.SessionPresent {
 		l.seen("session present")
 	}

@@ -1,16 +1,10 @@
 // This file holds Requests, the requests of 5.0 §4.10 that wait for their
-// answer, and AnswerTo for the other side. Both make and read properties; they
+// answer, and ResponseTo for the other side. Both make and read properties; they
 // know no client and have no clock.
 
 package mqttcore
 
 import "time"
-
-// The misuse errors of requests.
-const (
-	ErrTooManyRequests Misuse = "mqttcore: too many requests wait for their answer"
-	ErrNoAnswer        Misuse = "mqttcore: the message asks for no answer"
-)
 
 // RequestID names a request that waits, for Cancel; 0 names none.
 type RequestID uint64
@@ -245,17 +239,17 @@ func (r *Requests) down(i int) {
 	}
 }
 
-// AnswerTo is the other side: it returns the topic that the answer to a request
+// ResponseTo is the other side: it returns the topic that the answer to a request
 // is to be published to, the request's Response Topic, and adds the request's
 // Correlation Data, if it has any, to props, the properties of the answer. The
 // topic aliases the request.
 //
-// It fails with ErrNoAnswer when the message has no Response Topic, and with an
+// It fails with ErrNoResponseTopic when the message has no Response Topic, and with an
 // *Error when props has Correlation Data already; nothing changed then.
-func AnswerTo(request *Publish, props *Properties) (topic []byte, err error) {
+func ResponseTo(request *Publish, props *Properties) (topic []byte, err error) {
 	topic, ok := request.Props.ResponseTopic()
 	if !ok {
-		return nil, ErrNoAnswer
+		return nil, ErrNoResponseTopic
 	}
 	if data, ok := request.Props.Get(PropCorrelationData); ok {
 		if err := props.Add(data); err != nil {

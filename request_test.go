@@ -1,4 +1,4 @@
-// This file tests Requests and AnswerTo.
+// This file tests Requests and ResponseTo.
 
 package mqttcore
 
@@ -25,7 +25,7 @@ func newRequests(t *testing.T, limit int) *Requests {
 func answer(t *testing.T, props Properties) *Publish {
 	t.Helper()
 	p := &Publish{}
-	topic, err := AnswerTo(&Publish{Topic: []byte("service"), Props: props}, &p.Props)
+	topic, err := ResponseTo(&Publish{Topic: []byte("service"), Props: props}, &p.Props)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestRequestAllocs(t *testing.T) {
 			failed = err
 		}
 		in.Props.Reset()
-		if _, err := AnswerTo(&Publish{Props: props}, &in.Props); err != nil {
+		if _, err := ResponseTo(&Publish{Props: props}, &in.Props); err != nil {
 			failed = err
 		}
 		if _, ok := r.Match(in); !ok {
@@ -300,7 +300,7 @@ func TestRequestAllocs(t *testing.T) {
 	}
 }
 
-func TestAnswerTo(t *testing.T) {
+func TestResponseTo(t *testing.T) {
 	with := func(ps ...Property) *Publish {
 		props, err := NewProperties(ps...)
 		if err != nil {
@@ -318,11 +318,11 @@ func TestAnswerTo(t *testing.T) {
 		{"both", with(CorrelationData("c"), ResponseTopic("r")), "r", []Property{ContentType("t"), CorrelationData("c")}, nil},
 		{"no correlation data", with(ResponseTopic("r")), "r", []Property{ContentType("t")}, nil},
 		{"empty correlation data", with(ResponseTopic("r"), CorrelationData("")), "r", []Property{ContentType("t"), CorrelationData("")}, nil},
-		{"no response topic", with(CorrelationData("c")), "", []Property{ContentType("t")}, ErrNoAnswer},
+		{"no response topic", with(CorrelationData("c")), "", []Property{ContentType("t")}, ErrNoResponseTopic},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			props := with(ContentType("t")).Props
-			topic, err := AnswerTo(c.request, &props)
+			topic, err := ResponseTo(c.request, &props)
 			if string(topic) != c.topic || !errors.Is(err, c.err) {
 				t.Errorf("%q, %v", topic, err)
 			}
@@ -332,7 +332,7 @@ func TestAnswerTo(t *testing.T) {
 		})
 	}
 	props := with(CorrelationData("mine")).Props
-	if _, err := AnswerTo(with(ResponseTopic("r"), CorrelationData("c")), &props); !errors.As(err, new(*Error)) {
+	if _, err := ResponseTo(with(ResponseTopic("r"), CorrelationData("c")), &props); !errors.As(err, new(*Error)) {
 		t.Error(err)
 	}
 }
