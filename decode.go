@@ -52,6 +52,18 @@ func (f Frame) Clone() Frame {
 // are there: a packet of a wrong type, sender, flags or size is refused with
 // an *Error before it is buffered. The body is not looked at.
 func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error) {
+	// Most packets are whole, and smaller than 130 bytes.
+	if len(b) >= 2 && b[1] < 0x80 {
+		t, total := PacketType(b[0]>>4), 2+int(b[1])
+		if total <= len(b) && uint32(total)-1 <= limit-1 && uint32(b[1]) <= longestBody[d.Version&3][t] && d.permits(t, b[0]) {
+			return Frame{Type: t, Flags: b[0] & 15, Body: b[2:total:total]}, total, nil
+		}
+	}
+	return consumeFrame(b, d, limit)
+}
+
+// consumeFrame is ConsumeFrame for every other input.
+func consumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error) {
 	if len(b) < 2 || !d.permits(PacketType(b[0]>>4), b[0]) {
 		return Frame{}, 0, firstByteError(b, d)
 	}
@@ -485,6 +497,18 @@ func (p *Publish) Decode(f Frame, d Dialect) error {
 
 // Decode decodes a PUBACK, PUBREC, PUBREL or PUBCOMP and sets Type.
 func (p *Ack) Decode(f Frame, d Dialect) error {
+	// Most are of two bytes.
+	if b := f.Body; len(b) == 2 && b[0]|b[1] != 0 && f.Type-TypePubAck <= TypePubComp-TypePubAck && d.permits(f.Type, f.Flags) {
+		p.Type, p.Code, p.ID = f.Type, ReasonSuccess, uint16(b[0])<<8|uint16(b[1])
+		p.Dup = f.Type == TypePubRel && f.Flags&flagDup != 0
+		p.Props = Properties{}
+		return nil
+	}
+	return p.decode(f, d)
+}
+
+// decode is Decode for every other input.
+func (p *Ack) decode(f Frame, d Dialect) error {
 	if f.Type < TypePubAck || f.Type > TypePubComp {
 		return ErrPacketType
 	}
@@ -502,9 +526,6 @@ func (p *Ack) Decode(f Frame, d Dialect) error {
 	p.Type, p.Code, p.ID = f.Type, ReasonSuccess, id
 	p.Dup = f.Type == TypePubRel && f.Flags&flagDup != 0
 	p.Props = Properties{}
-	if len(b) == 2 {
-		return nil
-	}
 	if d.Version != V5 {
 		return failAt(f, d, ruleTrailing, 2)
 	}

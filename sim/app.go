@@ -2,7 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
-	"fmt"
+	"strconv"
 	"time"
 
 	"mqttcore"
@@ -24,8 +24,9 @@ type App struct {
 	disk    *mqttcore.Session // what is durable: the fold of the committed ops
 	conn    *Conn
 	in, out []byte
-	ev      mqttcore.Event // used again and again, as is op
+	ev      mqttcore.Event // used again and again, as are op and pub
 	op      mqttcore.Op
+	pub     mqttcore.Publish
 	effects []effect
 	held    []effect  // messages that wait for their acknowledgement, which makes them durable
 	command time.Time // when the next one is due
@@ -71,7 +72,8 @@ func messageOf(b []byte) (uint32, bool) {
 	return binary.BigEndian.Uint32(b), true
 }
 
-func topicName(i int) string { return fmt.Sprintf("t/%d", i) }
+// appendTopic writes the name of a topic.
+func appendTopic(b []byte, i int) []byte { return strconv.AppendInt(append(b, "t/"...), int64(i), 10) }
 
 // Handle implements [Node].
 func (a *App) Handle(h *Host, e Event) time.Time {
@@ -376,7 +378,7 @@ func (a *App) filter() string {
 	if a.src().Intn(4) == 3 {
 		return "t/+"
 	}
-	return topicName(a.src().Intn(max(1, a.Load.Topics)))
+	return string(appendTopic(nil, a.src().Intn(max(1, a.Load.Topics))))
 }
 
 func (a *App) publish() error {
@@ -387,9 +389,11 @@ func (a *App) publish() error {
 	}
 	topic := a.src().Intn(max(1, a.Load.Topics))
 	n := a.Ledger.message(a, topic, mqttcore.QoS(q))
-	p := mqttcore.Publish{Topic: []byte(topicName(topic)), Payload: appendPayload(nil, n), QoS: mqttcore.QoS(q)}
+	p := &a.pub
+	p.Topic, p.Payload = appendTopic(p.Topic[:0], topic), appendPayload(p.Payload[:0], n)
+	p.QoS = mqttcore.QoS(q)
 	var err error
-	a.out, err = a.c.Publish(a.out, a.h.Now(), &p, uint64(n))
+	a.out, err = a.c.Publish(a.out, a.h.Now(), p, uint64(n))
 	if err != nil {
 		a.Ledger.refused(n)
 	}

@@ -177,6 +177,7 @@ type Broker struct {
 
 	// Used again and again.
 	pub, out mqttcore.Publish
+	hooked   mqttcore.Publish // what OnDeliver is told
 	ack      mqttcore.Ack
 	in       message
 	props    mqttcore.Properties

@@ -202,9 +202,10 @@ func (s *session) deliver(m *message, q mqttcore.QoS, retain bool, ids []uint32,
 func (s *session) told(m *message, q mqttcore.QoS, retain bool) {
 	s.b.Stats.Delivered++
 	if s.b.OnDeliver != nil {
-		p := m.Publish
+		p := &s.b.hooked
+		*p = m.Publish
 		p.QoS, p.Retain = q, retain
-		s.b.OnDeliver(s.id, &p)
+		s.b.OnDeliver(s.id, p)
 	}
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -143,6 +144,7 @@ func TestRunUnsettled(t *testing.T) {
 func BenchmarkCampaign(b *testing.B) {
 	packets, seed := uint64(0), uint64(0)
 	b.ReportAllocs()
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // as mqttsim does
 	for b.Loop() {
 		seed++
 		src := Seed(seed)

@@ -9,9 +9,9 @@
 // Without flags it is a campaign of half a minute on all cores: a run for each
 // seed from 1 on, each in a world of its own, with knobs of its own (clients,
 // versions, faults, loads). At the end stands a table of what was done and which
-// rare states were reached. A campaign with all versions and faults also fails
-// when a rare state was not reached in [enough] runs, because then it did not
-// look where it should.
+// rare states were reached. A campaign of 5,000 runs or more with all versions
+// and faults also fails when a rare state was never reached, because then it did
+// not look where it should.
 //
 // The same seed with the same -clients, -steps, -version and -faults is the same
 // run, on every machine.
@@ -33,8 +33,8 @@
 //
 // With -shard i/n a campaign does only the i-th (from 0) of n shares of its
 // seeds. With -jsonl it prints nothing but one JSON object a run, and goes on
-// after a violation. -sum reads such lines and prints the table of all of them;
-// other lines do not matter to it. Any batch system can spread a campaign like
+// after a violation. -sum reads such lines and prints the table of all of them,
+// each seed once; other lines do not matter to it. Any batch system can spread a campaign like
 // this; with an indexed job of Kubernetes, for instance:
 //
 //	apiVersion: batch/v1

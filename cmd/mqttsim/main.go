@@ -74,7 +74,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		flags.PrintDefaults()
 	}
 	version := 0
-	flags.Uint64Var(&o.seed, "seed", 1, "do the one run of this seed; with -runs, the first `seed` of the campaign")
+	flags.Uint64Var(&o.seed, "seed", 1, "do the one run of this `seed`; with -runs, -time or -shard it is the first of a campaign")
 	flags.IntVar(&o.runs, "runs", 0, "how many `runs` the campaign has; 0: as many as -time lets")
 	flags.DurationVar(&o.time, "time", 30*time.Second, "how long the campaign lasts, without -runs")
 	flags.IntVar(&o.Clients, "clients", 4, "most `clients` in a world")
@@ -97,7 +97,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	set := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	o.taped = set["tape"]
-	o.one = o.taped || set["seed"] && !set["runs"]
+	o.one = o.taped || set["seed"] && !set["runs"] && !set["time"] && !set["shard"]
 	o.Version = mqttcore.Version(version)
 	for _, rule := range []struct {
 		broken bool
@@ -110,9 +110,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		{o.runs < 0 || set["runs"] && o.runs == 0, "-runs is less than 1"},
 		{o.time <= 0, "-time is not more than 0"},
 		{set["runs"] && set["time"], "-runs and -time are two ways to say the same"},
-		{o.taped && (set["seed"] || set["runs"]), "-tape is a run by itself: without -seed and -runs"},
-		{o.one && (set["shard"] || set["time"]), "-shard and -time are for campaigns"},
-		{!o.one && (o.trace || o.svg != "" || o.client != ""), "-trace, -svg and -client want one run: -seed without -runs, or -tape"},
+		{o.taped && (set["seed"] || set["runs"] || set["time"] || set["shard"]),
+			"-tape is a run by itself: without -seed, -runs, -time and -shard"},
+		{!o.one && (o.trace || o.svg != "" || o.client != ""), "-trace, -svg and -client want one run: -seed alone, or -tape"},
 		{o.jsonl && (o.trace || o.svg != ""), "-jsonl prints lines, and no ladder"},
 		{o.sum && flags.NFlag() > 1, "-sum goes with no other flag"},
 	} {

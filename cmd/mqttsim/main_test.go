@@ -48,7 +48,7 @@ func TestUsage(t *testing.T) {
 		{"-faults rain", `"rain" is none of`},
 		{"-tape xyz", "invalid"},
 		{"-tape 00 -seed 4", "a run by itself"},
-		{"-seed 4 -shard 0/2", "for campaigns"},
+		{"-tape 00 -shard 0/2", "a run by itself"},
 		{"-trace", "want one run"},
 		{"-svg x.svg -runs 3", "want one run"},
 		{"-seed 4 -jsonl -trace", "no ladder"},
