@@ -221,7 +221,7 @@ func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n in
 	}
 	before := len(dst)
 	seen := c.conn.seen
-	c.conn.seen = len(in)
+	c.conn.seen = max(seen, len(in))
 	dst, n, fault := c.take(dst, in, c.dialect(FromServer))
 	if n > 0 {
 		c.stats.BytesIn += uint64(n)

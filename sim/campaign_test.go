@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func TestRunAgain(t *testing.T) {
 // shows what happens.
 func TestRunWatched(t *testing.T) {
 	limits := Limits{Clients: 3, Steps: 1000}
-	cuts, notes := 0, 0
+	cuts, crashes := 0, uint64(0)
 	for seed := uint64(1); seed <= 10; seed++ {
 		src := Seed(seed)
 		unseen := Run(src, Draw(src, limits), nil)
@@ -97,7 +98,11 @@ func TestRunWatched(t *testing.T) {
 		seen := Run(src, Draw(src, limits), func(w *World) {
 			w.OnData = func(_ time.Time, _ *Conn, b []byte) { bytes += uint64(len(b)) }
 			w.OnCut = func(time.Time, *Conn, error) { cuts++ }
-			w.OnNote = func(time.Time, *Host, string) { notes++ }
+			w.OnNote = func(_ time.Time, _ *Host, text string) {
+				if strings.HasPrefix(text, "crash") {
+					crashes++
+				}
+			}
 		})
 		if diff := cmp.Diff(unseen, seen); diff != "" {
 			t.Errorf("seed %d is another run when it is watched:\n%s", seed, diff)
@@ -105,9 +110,10 @@ func TestRunWatched(t *testing.T) {
 		if bytes != seen.Counts.Bytes || bytes == 0 {
 			t.Errorf("seed %d: %d bytes seen of %d", seed, bytes, seen.Counts.Bytes)
 		}
+		crashes -= seen.Counts.Crashes
 	}
-	if cuts == 0 || notes == 0 {
-		t.Errorf("%d cuts and %d notes seen", cuts, notes)
+	if cuts == 0 || crashes != 0 {
+		t.Errorf("%d cuts seen, and %d crashes too many", cuts, int64(crashes))
 	}
 }
 

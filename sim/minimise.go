@@ -21,7 +21,6 @@ func Minimise(tape []byte, fails func(tape []byte) bool) []byte {
 	if !m.try(m.best) {
 		return m.best
 	}
-	m.shorten()
 	for size := 0; size != m.size() && m.tries > 0; {
 		size = m.size()
 		for n := len(m.best) / 2; n > 0; n /= 2 {
@@ -58,14 +57,6 @@ func (m *minimiser) try(b []byte) bool {
 	}
 	m.best = append(m.best[:0], b...)
 	return true
-}
-
-// shorten takes off the end as much as it can: there is no end of zeros behind.
-func (m *minimiser) shorten() {
-	for n := len(m.best); n > 0; n /= 2 {
-		for n <= len(m.best) && m.try(m.best[:len(m.best)-n]) {
-		}
-	}
 }
 
 // pieces takes out pieces of n bytes, or sets them to 0.
