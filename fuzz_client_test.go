@@ -4,6 +4,7 @@
 package mqttcore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -157,14 +158,19 @@ func (d *driver) config(journal, anonymous bool) Config {
 // newClients makes the clients of the configuration in use, for the sessions
 // that there are. The connection of the old ones ends with them.
 func (d *driver) newClients() {
+	// The identifier may be one that a server assigned to the other
+	// configuration, and one that 3.1 does not permit.
+	cfg := &d.cfgs[d.at]
+	if len(cfg.ClientID) > 0 && len(d.a.s.clientID) > 0 {
+		cfg.ClientID = bytes.Clone(d.a.s.clientID)
+	}
+	if _, err := NewClient(*cfg, d.a.s.clone()); err != nil && cfg.Version == V31 {
+		cfg.Version = V311
+	}
 	for _, s := range []*side{&d.a, &d.b} {
 		c, err := NewClient(d.cfgs[d.at], s.s)
 		if err != nil {
-			// An assigned identifier may be one that 3.1 does not permit.
-			if d.cfgs[d.at].Version != V31 || s.c == nil {
-				d.t.Fatalf("NewClient: %v", err)
-			}
-			return
+			d.t.Fatalf("NewClient: %v", err)
 		}
 		s.c, s.in, s.taken = c, nil, nil
 	}
