@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strconv"
 	"time"
@@ -33,6 +34,7 @@ type App struct {
 	dial    time.Time // zero: not to dial
 	quiet   bool      // no more commands
 	epoch   int       // restarts
+	pings   uint64    // that are accounted for
 }
 
 // Load says what an application does; weights of commands, 0 is never.
@@ -43,6 +45,8 @@ type Load struct {
 	Topics                                                         int
 	CrashAt                                                        int // chance in a thousand of a crash at each point of a turn
 	Manual                                                         int // chance in a thousand that a message is acknowledged at once, with manual acknowledgement
+	Expire                                                         int // chance in a thousand that a message has an expiry interval, in 5.0
+	React                                                          int // chance in a thousand that a packet makes it publish, in the same turn
 }
 
 // effect is something that the application does because of an event; it is
@@ -72,8 +76,17 @@ func messageOf(b []byte) (uint32, bool) {
 	return binary.BigEndian.Uint32(b), true
 }
 
-// appendTopic writes the name of a topic.
-func appendTopic(b []byte, i int) []byte { return strconv.AppendInt(append(b, "t/"...), int64(i), 10) }
+// appendTopic writes the name of a topic, long enough for a topic alias.
+func appendTopic(b []byte, i int) []byte {
+	return strconv.AppendInt(append(b, "topic/"...), int64(i), 10)
+}
+
+// topicOf reads it.
+func topicOf(b []byte) (int, bool) {
+	digits, ok := bytes.CutPrefix(b, []byte("topic/"))
+	i, err := strconv.Atoi(string(digits))
+	return i, ok && err == nil
+}
 
 // Handle implements [Node].
 func (a *App) Handle(h *Host, e Event) time.Time {
@@ -171,12 +184,22 @@ func (a *App) crash(where string) bool {
 	a.h.w.count.Crashes++
 	a.Ledger.seen(where)
 	a.h.Note(where)
+	a.die()
+	return true
+}
+
+// die ends the process, and starts it again. What it has written may be lost with
+// it or arrive.
+func (a *App) die() {
 	if a.conn != nil {
-		a.conn.Abort()
+		if a.src().Intn(2) == 0 {
+			a.conn.Abort()
+		} else {
+			a.conn.Close()
+		}
 		a.conn = nil
 	}
 	a.restore()
-	return true
 }
 
 func (a *App) tick() {
@@ -217,6 +240,12 @@ func (a *App) turn(act func()) {
 			a.out = out
 			a.events()
 			a.in = a.in[:copy(a.in, a.in[n:])]
+			if !a.quiet && a.h.w.chance(a.Load.React) {
+				if err := a.publish(); err != nil {
+					a.Ledger.seen("misuse: " + err.Error())
+				}
+				a.events()
+			}
 			if err != nil || n == 0 {
 				break
 			}
@@ -268,6 +297,7 @@ func (a *App) events() {
 			}
 			f.message, f.qos = n, ev.Message.QoS
 			if ok {
+				a.Ledger.topic(a, n, ev.Message.Topic)
 				a.Ledger.arrived(a, n, f.qos)
 			}
 			if f.token != 0 {
@@ -276,12 +306,18 @@ func (a *App) events() {
 			}
 		case mqttcore.EventConnected:
 			a.Ledger.connected(a, ev)
+			a.pings = a.c.Stats().PingsSent
 		case mqttcore.EventClosed:
 			a.Ledger.closed(a, ev)
 			if a.conn != nil {
 				a.conn.User = closed
 			}
 		case mqttcore.EventPublished, mqttcore.EventDropped:
+		case mqttcore.EventPong:
+			if ev.RTT < 0 {
+				a.Ledger.fail(a, "an answer before its question: %v", ev)
+			}
+			continue
 		default:
 			continue
 		}
@@ -334,15 +370,13 @@ func (a *App) do() {
 	case 4:
 		a.out, err = a.c.Disconnect(a.out, now, nil)
 	case 5:
-		a.out, err = a.c.Ping(a.out, now)
+		if a.out, err = a.c.Ping(a.out, now); err == nil {
+			a.pings++
+		}
 	case 6:
 		a.h.w.count.Crashes++
 		a.h.Note("crash")
-		if a.conn != nil {
-			a.conn.Abort()
-			a.conn = nil
-		}
-		a.restore()
+		a.die()
 	case 7:
 		if a.conn != nil {
 			a.conn.Abort()
@@ -376,7 +410,7 @@ func (a *App) acknowledge() {
 
 func (a *App) filter() string {
 	if a.src().Intn(4) == 3 {
-		return "t/+"
+		return "topic/+"
 	}
 	return string(appendTopic(nil, a.src().Intn(max(1, a.Load.Topics))))
 }
@@ -391,7 +425,10 @@ func (a *App) publish() error {
 	n := a.Ledger.message(a, topic, mqttcore.QoS(q))
 	p := &a.pub
 	p.Topic, p.Payload = appendTopic(p.Topic[:0], topic), appendPayload(p.Payload[:0], n)
-	p.QoS = mqttcore.QoS(q)
+	p.QoS, p.Props = mqttcore.QoS(q), mqttcore.Properties{}
+	if a.Config.Version == mqttcore.V5 && a.h.w.chance(a.Load.Expire) {
+		_ = p.Props.Add(mqttcore.MessageExpiry(uint32(1 + a.src().Intn(20))))
+	}
 	var err error
 	a.out, err = a.c.Publish(a.out, a.h.Now(), p, uint64(n))
 	if err != nil {

@@ -78,6 +78,9 @@ type BrokerConfig struct {
 	// payload, so that one that comes again can be told from a new one with the
 	// same packet identifier: more violations are found.
 	Unique bool
+	// LowIDs makes the broker use the lowest packet identifier that is free, not
+	// the next one.
+	LowIDs bool
 	// LoseSessions makes a crash end all sessions and forget retained messages.
 	LoseSessions bool
 	// Hostile makes the broker do what it need not, and must not. The zero value

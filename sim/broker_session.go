@@ -248,6 +248,9 @@ func (s *session) identify(x *exchange) bool {
 	if s.ids == nil {
 		s.ids = map[uint16]*exchange{}
 	}
+	if s.b.Config.LowIDs {
+		s.nextID = 0
+	}
 	for {
 		if s.nextID++; s.nextID == 0 {
 			s.nextID = 1

@@ -39,6 +39,10 @@ type BrokerKnobs struct {
 	Amnesia        int  // the same, and it loses them
 	Forget         int  // the same that it forgets one session
 	Shrink         bool // the receive maximum changes between connections
+	LowIDs         bool
+	KeepAlive      uint16
+	Odd, Talk      int // of its Hostility
+	Refuse         int // of a thousand messages, in 5.0: so many are refused
 }
 
 // Limits of what Draw draws, for those who want less.
@@ -71,6 +75,11 @@ func Draw(src Source, l Limits) Knobs {
 	if !l.NoFaults {
 		k.Broker.Restart, k.Broker.Amnesia, k.Broker.Forget = some(10), some(4), some(4)
 	}
+	k.Broker.KeepAlive = uint16(some(1) * some(20))
+	if src.Intn(3) == 2 {
+		k.Broker.Odd, k.Broker.Talk = some(30), some(200)
+	}
+	k.Broker.Refuse, k.Broker.LowIDs = some(150), src.Intn(2) == 1 && k.Broker.Odd == 0
 	for range 1 + src.Intn(max(1, l.Clients)) {
 		c := ClientKnobs{
 			Version: l.Version, CleanStart: src.Intn(5) == 4, Manual: src.Intn(3) == 2, DropQueued: src.Intn(3) == 2,
@@ -83,7 +92,7 @@ func Draw(src Source, l Limits) Knobs {
 		c.Load = Load{
 			Every: time.Duration(1+src.Intn(2000)) * time.Millisecond, Topics: 1 + src.Intn(4),
 			Publish: 1 + src.Intn(20), Subscribe: 1 + src.Intn(4), Unsubscribe: some(2), Ping: some(2),
-			QoS: [3]int{some(3), some(5), some(5)}, Manual: 200 + src.Intn(800),
+			QoS: [3]int{some(3), some(5), some(5)}, Manual: 200 + src.Intn(800), Expire: some(300), React: some(200),
 		}
 		if !l.NoFaults {
 			c.Load.Disconnect, c.Load.Crash, c.Load.Lose, c.Load.CrashAt = some(1), some(1), some(2), some(8)
@@ -180,11 +189,21 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 	if watch != nil {
 		watch(w)
 	}
-	l := &Ledger{Strict: true}
+	l := &Ledger{Strict: true, Strangers: k.Broker.Odd > 0}
 	b := NewBroker(BrokerConfig{
 		ReceiveMaximum: k.Broker.ReceiveMaximum, TopicAliasMaximum: k.Broker.Aliases, Aliases: k.Broker.Aliases,
-		AckDelay: k.Broker.AckDelay,
+		AckDelay: k.Broker.AckDelay, MaxKeepAlive: k.Broker.KeepAlive, Unique: true, LowIDs: k.Broker.LowIDs,
+		Hostile: Hostility{Odd: k.Broker.Odd, Talk: k.Broker.Talk},
 	})
+	b.Config.RefusePublish = func(client string, p *mqttcore.Publish) mqttcore.ReasonCode {
+		i, ok := l.names[client]
+		n, _ := messageOf(p.Payload)
+		// It says the same when the message comes again.
+		if ok && k.Clients[i].Version == mqttcore.V5 && int(n*2654435761%1000) < k.Broker.Refuse {
+			return mqttcore.ReasonQuotaExceeded
+		}
+		return mqttcore.ReasonSuccess
+	}
 	watchBroker(b, l)
 	server := w.Add("broker", b)
 	apps := make([]*App, len(k.Clients))
@@ -239,7 +258,11 @@ func settle(w *World, l *Ledger, b *Broker, apps []*App) error {
 		return l.Failure
 	}
 	w.Faults = Faults{}
-	w.Heal()
+	b.Config.Hostile = Hostility{}
+	w.Heal(func(c *Conn) bool { // with keep alive, or while connecting, both sides find out themselves
+		a, ok := c.host.node.(*App)
+		return ok && a.c.State() == mqttcore.StateConnected && a.c.Limits().KeepAlive == 0
+	})
 	for _, a := range apps {
 		a.Quiet()
 	}
@@ -250,12 +273,27 @@ func settle(w *World, l *Ledger, b *Broker, apps []*App) error {
 		}
 		err := settled(l, b)
 		if err == nil {
-			return nil
+			return rest(w, l, b)
 		}
 		if w.Now().After(end) {
 			return fmt.Errorf("%w: %w", errUnsettled, err)
 		}
 	}
+}
+
+// rest sees whether a world that has settled stays as it is: keep alive keeps the
+// connections, and no identifier is missing.
+func rest(w *World, l *Ledger, b *Broker) error {
+	w.Run(2 * time.Minute) // the clocks that went wrong are past it
+	before := b.Stats
+	w.Run(2 * time.Minute)
+	if l.Failure == nil && b.Stats.KeepAliveTimeouts != before.KeepAliveTimeouts {
+		return &Contradiction{"broker", "keep alive does not keep a connection"}
+	}
+	if l.Failure == nil && w.steps%32 == 0 { // this takes time
+		l.identifiers()
+	}
+	return l.Failure
 }
 
 func settled(l *Ledger, b *Broker) error {

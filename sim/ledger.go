@@ -17,6 +17,8 @@ type Ledger struct {
 	// Strict is unset in runs with a hostile broker, where a connection may end
 	// with a protocol violation.
 	Strict bool
+	// Strangers is set in runs with a broker that sends messages of its own.
+	Strangers bool
 	// Every is after how many steps of an application the complete comparisons
 	// are made; 0 is 64.
 	Every int
@@ -59,6 +61,8 @@ type appRow struct {
 	// own made anew, it cannot know: its promises are blurred from then on. It is
 	// the protocol's gap, not the client's.
 	stale, blurred bool
+	nums           map[uint64]uint64 // tags by the numbers that ops give
+	up             int               // epoch of the application in which it was last connected
 }
 
 type messageRow struct {
@@ -66,6 +70,7 @@ type messageRow struct {
 	topic    int
 	qos      mqttcore.QoS
 	durable  bool // its put was committed: from here on it must not be lost
+	sent     bool // so was its identifier
 	fate     bool
 	accepted uint8 // by the broker, as new
 	excused  bool  // its session was lost on the way
@@ -143,8 +148,20 @@ func (l *Ledger) refused(n uint32) {
 
 // op is told of each op that was committed.
 func (l *Ledger) op(a *App, op *mqttcore.Op) {
-	if op.Kind == mqttcore.OpPut && op.Tag < uint64(len(l.messages)) {
-		l.messages[op.Tag].durable = true
+	row := &l.apps[a.id]
+	switch op.Kind {
+	case mqttcore.OpPut:
+		if row.nums == nil {
+			row.nums = map[uint64]uint64{}
+		}
+		row.nums[op.Num] = op.Tag
+		if op.Tag < uint64(len(l.messages)) {
+			l.messages[op.Tag].durable = true
+		}
+	case mqttcore.OpSent:
+		if tag, ok := row.nums[op.Num]; ok && tag < uint64(len(l.messages)) {
+			l.messages[tag].sent = true
+		}
 	}
 }
 
@@ -171,6 +188,10 @@ func (l *Ledger) effect(a *App, f effect) {
 			l.fail(a, "message %d has a fate and was never accepted", f.tag)
 		case f.kind == mqttcore.EventPublished && m.accepted == 0:
 			l.fail(a, "message %d is published, and the broker never had it", f.tag)
+		case m.sent && (f.why == mqttcore.DropExpired || f.why == mqttcore.DropOverflow):
+			l.fail(a, "message %d was sent, and dropped as if it had not been: %v", f.tag, f.why)
+		case !m.sent && !a.Config.DropQueued && (f.why == mqttcore.DropSessionLost || f.why == mqttcore.DropSessionEnded):
+			l.fail(a, "message %d was never sent, and went with the session", f.tag)
 		}
 		m.fate = true
 		if f.kind == mqttcore.EventDropped {
@@ -204,6 +225,13 @@ func (l *Ledger) delivered(a *App, f effect) {
 		if row.due[f.message] == 0 {
 			row.owes--
 		}
+	}
+}
+
+// topic is told under which topic a message comes.
+func (l *Ledger) topic(a *App, n uint32, name []byte) {
+	if i, ok := topicOf(name); int(n) < len(l.messages) && (!ok || i != l.messages[n].topic) {
+		l.fail(a, "message %d came with the topic %q", n, name)
 	}
 }
 
@@ -323,7 +351,7 @@ func (l *Ledger) Ended(client string) {
 // connected and closed watch the connections.
 func (l *Ledger) connected(a *App, ev *mqttcore.Event) {
 	row := &l.apps[a.id]
-	row.app = a
+	row.app, row.up = a, a.epoch
 	resumed := ev.SessionPresent || a.Config.Version == mqttcore.V31 && !a.Config.CleanStart
 	if row.stale && resumed {
 		row.blurred = true
@@ -341,6 +369,10 @@ func (l *Ledger) connected(a *App, ev *mqttcore.Event) {
 
 func (l *Ledger) closed(a *App, ev *mqttcore.Event) {
 	l.seen("closed: " + ev.Cause.String())
+	row, s := &l.apps[a.id], a.c.Session()
+	if a.c.State() == mqttcore.StateDisconnected && row.up == a.epoch && s.Expiry() == 0 && s.Established() {
+		l.fail(a, "a session of no expiry outlives its connection")
+	}
 	if l.Strict && ev.Cause == mqttcore.CauseProtocolViolation {
 		l.fail(a, "closed: %v", ev)
 	}
@@ -356,7 +388,7 @@ func (l *Ledger) Violation(v Violation) {
 
 // unknown is told of messages that no application sent: a hostile broker did.
 func (l *Ledger) unknown(a *App, ev *mqttcore.Event) {
-	if l.Strict {
+	if l.Strict && !l.Strangers {
 		l.fail(a, "a message that nobody sent: %v", ev)
 	}
 	l.seen("unknown message")
@@ -367,6 +399,9 @@ func (l *Ledger) step(a *App) {
 	c := a.c
 	if c.Window() < 0 || c.Window() > int(c.Limits().ReceiveMaximum) {
 		l.fail(a, "the window is %d of %d", c.Window(), c.Limits().ReceiveMaximum)
+	}
+	if n := c.Stats().PingsSent; c.State() == mqttcore.StateConnected && c.Limits().KeepAlive == 0 && n > a.pings {
+		l.fail(a, "a ping without keep alive, and nobody asked for it")
 	}
 	if c.State() == mqttcore.StateConnected && c.Window() == 0 && c.Session().Len() > int(c.Limits().ReceiveMaximum) {
 		l.seen("backlog over quota")
@@ -389,7 +424,13 @@ func (l *Ledger) complete(a *App) {
 	if !bytes.Equal(b[0], b[1]) {
 		l.fail(a, "the fold of the ops is not the session")
 	}
-	if t := a.c.Deadline(); !t.IsZero() && !a.c.More() {
+	t := a.c.Deadline()
+	if a.h != nil && !a.c.More() && (t.IsZero() || a.h.Now().Before(t)) {
+		if b[2] = a.c.Clone().Tick(b[2][:0], a.h.Now()); len(b[2]) != 0 {
+			l.fail(a, "there is more to send than More tells")
+		}
+	}
+	if !t.IsZero() && !a.c.More() {
 		c := a.c.Clone()
 		b[0] = c.AppendState(b[0][:0], t)
 		b[2] = c.Tick(b[2][:0], t)
@@ -404,6 +445,25 @@ func (l *Ledger) complete(a *App) {
 		b[0] = c.AppendState(b[0][:0], t)
 		if len(b[2]) != 0 || !bytes.Equal(b[0], b[1]) {
 			l.fail(a, "a second Tick at the deadline does something")
+		}
+	}
+}
+
+// identifiers takes all packet identifiers of each application that rests.
+func (l *Ledger) identifiers() {
+	var s mqttcore.Subscribe
+	_ = s.Subscriptions.Add(mqttcore.Subscription{Filter: []byte("a")})
+	for i := range l.apps {
+		a := l.apps[i].app
+		c := a.c.Clone()
+		n, err := 0, error(nil)
+		for err == nil {
+			if _, err = c.Subscribe(l.scratch[0][:0], a.h.Now(), &s, 0); err == nil {
+				n++
+			}
+		}
+		if c.State() == mqttcore.StateConnected && n != 0xFFFF {
+			l.fail(a, "%d packet identifiers are free: %v", n, err)
 		}
 	}
 }

@@ -178,12 +178,12 @@ func (w *World) Crash(h *Host) {
 	h.handle(Event{Kind: Crashed})
 }
 
-// Heal ends the connections of which a direction is silent: nobody but the
-// nodes' own time-outs would, and not all have one.
-func (w *World) Heal() {
+// Heal ends the connections, of those that which picks, of which a direction is
+// silent: nobody but the nodes' own time-outs would, and not all have one.
+func (w *World) Heal(which func(c *Conn) bool) {
 	for _, h := range w.hosts {
 		for _, c := range h.open {
-			if c.silent || c.peer.silent {
+			if (c.silent || c.peer.silent) && which(c) {
 				c.lose(ErrCut)
 			}
 		}
