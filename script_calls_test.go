@@ -175,7 +175,8 @@ var scriptOptions = map[string]Options{
 	"AllowReservedFlags": AllowReservedFlags, "AllowDupAtQoS0": AllowDupAtQoS0, "AllowLongLengths": AllowLongLengths,
 	"AllowShortConnAck": AllowShortConnAck, "AllowPresentWithError": AllowPresentWithError,
 	"AllowAnyReason": AllowAnyReason, "AllowSessionPresent": AllowSessionPresent,
-	"RefuseControlChars": RefuseControlChars, "RefuseInvalidPayload": RefuseInvalidPayload,
+	"AllowAboveReceiveMaximum": AllowAboveReceiveMaximum,
+	"RefuseControlChars":       RefuseControlChars, "RefuseInvalidPayload": RefuseInvalidPayload,
 }
 
 // newClient makes a client on the session of the last one, if there is one.

@@ -118,7 +118,7 @@ func checkClient(c *Client) error {
 	switch {
 	case charged != int(c.conn.inflight) || fresh != int(c.conn.unacked):
 		return fmt.Errorf("under way: %d out and %d in, and %d and %d counted", charged, fresh, c.conn.inflight, c.conn.unacked)
-	case fresh > c.receiveMaximum():
+	case fresh > c.receiveMaximum() && c.cfg.Options&AllowAboveReceiveMaximum == 0:
 		return fmt.Errorf("%d received messages, above the receive maximum", fresh)
 	}
 	return nil
