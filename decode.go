@@ -53,10 +53,10 @@ func (f Frame) Clone() Frame {
 // an *Error before it is buffered. The body is not looked at.
 func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error) {
 	// Most packets are whole, and smaller than 130 bytes.
-	if len(b) >= 2 && b[1] < 0x80 {
-		t, total := PacketType(b[0]>>4), 2+int(b[1])
-		if total <= len(b) && uint32(total)-1 <= limit-1 && uint32(b[1]) <= longestBody[d.Version&3][t] && d.permits(t, b[0]) {
-			return Frame{Type: t, Flags: b[0] & 15, Body: b[2:total:total]}, total, nil
+	if len(b) >= 2 && d.Version-V31 <= V5-V31 && b[1] < shortBodies[d.Options&3][d.From&3][d.Version&3][b[0]] {
+		total := 2 + int(b[1])
+		if total <= len(b) && uint32(total)-1 <= limit-1 {
+			return Frame{Type: PacketType(b[0] >> 4), Flags: b[0] & 15, Body: b[2:total:total]}, total, nil
 		}
 	}
 	return consumeFrame(b, d, limit)
@@ -439,7 +439,7 @@ func codeOK(c ReasonCode, t PacketType, d Dialect) bool {
 
 // Decode decodes a PUBLISH.
 func (p *Publish) Decode(f Frame, d Dialect) error {
-	if !f.is(TypePublish, d) {
+	if (f.Type != TypePublish || !d.always(TypePublish, f.Flags)) && !f.is(TypePublish, d) {
 		return f.wrong(TypePublish, d)
 	}
 	b := f.Body
@@ -498,9 +498,9 @@ func (p *Publish) Decode(f Frame, d Dialect) error {
 // Decode decodes a PUBACK, PUBREC, PUBREL or PUBCOMP and sets Type.
 func (p *Ack) Decode(f Frame, d Dialect) error {
 	// Most are of two bytes.
-	if b := f.Body; len(b) == 2 && b[0]|b[1] != 0 && f.Type-TypePubAck <= TypePubComp-TypePubAck && d.permits(f.Type, f.Flags) {
+	if b := f.Body; len(b) == 2 && b[0]|b[1] != 0 && f.Type-TypePubAck <= TypePubComp-TypePubAck && d.always(f.Type, f.Flags) {
 		p.Type, p.Code, p.ID = f.Type, ReasonSuccess, uint16(b[0])<<8|uint16(b[1])
-		p.Dup = f.Type == TypePubRel && f.Flags&flagDup != 0
+		p.Dup = false
 		p.Props = Properties{}
 		return nil
 	}
@@ -526,7 +526,10 @@ func (p *Ack) decode(f Frame, d Dialect) error {
 	p.Type, p.Code, p.ID = f.Type, ReasonSuccess, id
 	p.Dup = f.Type == TypePubRel && f.Flags&flagDup != 0
 	p.Props = Properties{}
-	if d.Version != V5 {
+	switch {
+	case len(b) == 2:
+		return nil
+	case d.Version != V5:
 		return failAt(f, d, ruleTrailing, 2)
 	}
 	p.Code = ReasonCode(b[2])

@@ -352,11 +352,23 @@ func (p *Publish) fault(d Dialect) rule {
 // AppendTo appends the packet to dst.
 func (p *Publish) AppendTo(dst []byte, d Dialect) ([]byte, error) {
 	size := p.bodySize(d.Version)
-	if r := p.fault(d); r != ruleNone || size > maxRemaining || d.Version-V31 > V5-V31 {
-		return dst, refuse(TypePublish, p.flags(), d, r, size)
+	// A packet that is legal in every respect costs no call of fault.
+	if p.QoS > QoS2 || p.Dup || (p.ID != 0) != (p.QoS != QoS0) || uint(len(p.Topic))-1 >= maxString ||
+		!plainTopic(p.Topic) || len(p.Props.wire) > 0 && p.Props.fault(TypePublish, d) != ruleNone ||
+		d.Options != 0 || size > maxRemaining || d.Version-V31 > V5-V31 {
+		if r := p.fault(d); r != ruleNone || size > maxRemaining || d.Version-V31 > V5-V31 {
+			return dst, refuse(TypePublish, p.flags(), d, r, size)
+		}
 	}
-	dst = slices.Grow(dst, size+5)
-	return append(p.appendFields(dst, d.Version, size), p.Payload...), nil
+	dst = AppendUvarint(append(slices.Grow(dst, size+5), byte(TypePublish)<<4|p.flags()), uint32(size))
+	dst = appendString(dst, p.Topic)
+	if p.QoS != QoS0 {
+		dst = append(dst, byte(p.ID>>8), byte(p.ID))
+	}
+	if d.Version == V5 {
+		dst = p.Props.append(dst)
+	}
+	return append(dst, p.Payload...), nil
 }
 
 // AppendHeader appends all of the packet but its payload, which the caller

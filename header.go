@@ -107,6 +107,35 @@ var longestBody = func() (a [4][16]uint32) {
 	return a
 }()
 
+// shortBodies is, by first byte, how many body sizes below 128 bytes a packet
+// may have: 0 when its first byte is not legal. It is indexed as legalFlags is.
+var shortBodies = func() (a [4][4][4][256]uint8) {
+	for options := range a {
+		for from := range a[options] {
+			for v := range a[options][from] {
+				for b := range a[options][from][v] {
+					if t := b >> 4; legalFlags[options][from][v][t]>>(b&15)&1 != 0 {
+						a[options][from][v][b] = uint8(min(longestBody[v][t], 0x7F) + 1)
+					}
+				}
+			}
+		}
+	}
+	return a
+}()
+
+// alwaysLegal is legalFlags for what every version permits every sender without
+// options.
+var alwaysLegal = func() (a [16]uint16) {
+	for t := range a {
+		a[t] = 0xFFFF
+		for v := V31; v <= V5; v++ {
+			a[t] &= legalFlags[0][FromClient][v&3][t] & legalFlags[0][FromServer][v&3][t]
+		}
+	}
+	return a
+}()
+
 // laxFlags are the packet types to which AllowReservedFlags applies.
 const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |
 	1<<TypeSubAck | 1<<TypeUnsubAck | 1<<TypePingResp
@@ -135,6 +164,12 @@ func firstByteFault(t PacketType, flags uint8, from Role, v uint8, o Options) ru
 func (d Dialect) permits(t PacketType, flags uint8) bool {
 	return d.Version-V31 <= V5-V31 &&
 		legalFlags[d.Options&3][d.From&3][d.Version&3][t&15]>>(flags&15)&1 != 0
+}
+
+// always is permits for what needs no look at sender and options: false says
+// nothing.
+func (d Dialect) always(t PacketType, flags uint8) bool {
+	return d.Version-V31 <= V5-V31 && alwaysLegal[t&15]>>(flags&15)&1 != 0
 }
 
 // headerError is the error of what is not permitted.
