@@ -46,7 +46,7 @@ func (c *Client) onPingResp(f Frame, d Dialect) error {
 		c.stats.PongsUnasked++
 		return nil
 	}
-	c.ev = Event{Kind: EventPong, RTT: time.Duration(c.now - c.conn.pinged)}
+	c.ev.Kind, c.ev.RTT = EventPong, time.Duration(c.now-c.conn.pinged)
 	c.has |= hasPacket
 	c.conn.pings--
 	c.conn.pinged = c.conn.lastPing

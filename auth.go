@@ -76,7 +76,7 @@ func (c *Client) onAuth(f Frame, d Dialect) error {
 	if r != ruleNone {
 		return fail(TypeAuth, d, r, 0)
 	}
-	c.ev = Event{Kind: EventAuthChallenge, Props: p.Props}
+	c.ev.Kind, c.ev.Props = EventAuthChallenge, p.Props
 	*st = authState{busy: true, turn: true}
 	if p.Code == ReasonSuccess {
 		c.ev.Kind = EventAuthDone

@@ -56,22 +56,20 @@ func cloneTexts(a [][]byte) [][]byte {
 func (s *Session) clone() *Session {
 	t := *s
 	t.clientID = slices.Clone(s.clientID)
-	t.out.slab = slices.Clone(s.out.slab)
+	t.out.slab, t.out.near = slices.Clone(s.out.slab), slices.Clone(s.out.near)
 	for i := range t.out.slab {
 		t.out.slab[i].buf = slices.Clone(t.out.slab[i].buf)
 	}
 	t.out.ids.slot = slices.Clone(s.out.ids.slot)
 	if s.inbox != nil {
 		in := *s.inbox
-		in.slab, in.table = slices.Clone(in.slab), slices.Clone(in.table)
-		for i := range in.slab {
-			in.slab[i].props = slices.Clone(in.slab[i].props)
-		}
+		in.slab, in.near = slices.Clone(in.slab), slices.Clone(in.near)
+		in.props, in.table = cloneTexts(in.props), slices.Clone(in.table)
 		t.inbox = &in
 	}
 	if s.j != nil {
 		j := *s.j
-		j.ops, j.metas, j.limbo, j.nums = j.ops.clone(), j.metas.clone(), j.limbo.clone(), slices.Clone(j.nums)
+		j.ops, j.metas, j.limbo = j.ops.clone(), j.metas.clone(), j.limbo.clone()
 		t.j = &j
 	}
 	return &t
@@ -98,7 +96,7 @@ func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 	e.journal(c.s)
 	e.time(c.expires)
 	e.registry(c.subs)
-	props := c.has&hasClosed != 0 && c.closed.byPacket
+	props := c.has&(hasAuthDone|hasConnected) != 0 || c.has&hasClosed != 0 && c.closed.byPacket
 	e.num(uint64(c.progress.untold()))
 	if p := c.progress; p != nil {
 		for _, s := range p.steps.all() {
@@ -107,12 +105,19 @@ func (c *Client) AppendState(dst []byte, now time.Time) []byte {
 			props = props || s.packet
 		}
 	}
-	if c.has&(hasAuthDone|hasConnected|hasPacket|hasEnd) != 0 {
-		e.event(&c.ev)
+	if c.has&hasPacket != 0 {
+		var ev Event
+		c.packetEvent(&ev)
+		e.event(&ev)
+	}
+	if c.has&hasConnected != 0 {
+		e.flag(c.ev.SessionPresent)
+	}
+	if c.has&hasEnd != 0 {
+		e.token(c.ev.Token)
 	}
 	if props {
 		e.text(c.ev.Props.wire)
-		e.text(c.ev.Codes)
 	}
 	if c.has&hasClosed != 0 {
 		e.num(uint64(c.closed.cause), uint64(c.closed.code))
@@ -234,7 +239,7 @@ func (e *stateEncoder) outgoing(c *Client) {
 	e.num(uint64(o.bytes))
 	for l := listQueued; l < listCount; l++ {
 		e.num(uint64(o.lists[l].n))
-		for i := o.lists[l].head; i != 0; i = o.slab[i].next {
+		for i := o.lists[l].head; i != 0; i = o.next(i) {
 			r := &o.slab[i]
 			e.num(uint64(r.flags))
 			if r.flags&isOwn != 0 { // its tag is a place in the registry
@@ -278,7 +283,7 @@ func (e *stateEncoder) inbox(c *Client) {
 	}
 	for l := range in.lists {
 		var at []uint16
-		for i := in.lists[l].head; i != 0; i = in.slab[i].next {
+		for i := in.lists[l].head; i != 0; i = in.next(i) {
 			at = append(at, i)
 		}
 		if l := inListID(l); l == inReceived || l == inAway {
@@ -295,7 +300,7 @@ func (e *stateEncoder) inbox(c *Client) {
 				e.num(uint64(r.qos), uint64(r.code))
 				e.flag(r.acked)
 				e.token(r.token)
-				e.text(r.props)
+				e.text(in.ackProps(i))
 			}
 		}
 	}
@@ -314,7 +319,7 @@ func (e *stateEncoder) journal(s *Session) {
 		if i == 0 {
 			continue
 		}
-		e.num(j.last - j.nums[i])
+		e.num(j.last - s.num(i))
 		if OpKind(op>>56) == OpPut {
 			r := &s.out.slab[i]
 			e.num(r.tag, uint64(r.flags), uint64(r.topicLen), uint64(r.propsLen))
@@ -357,9 +362,8 @@ func (e *stateEncoder) registry(g *registry) {
 
 func (e *stateEncoder) event(ev *Event) {
 	m := &ev.Message
-	e.num(uint64(ev.Kind), uint64(ev.Cause), uint64(ev.Why), uint64(ev.Code), uint64(ev.Status), uint64(ev.From),
-		uint64(ev.ID), uint64(ev.Size), ev.Tag, uint64(ev.RTT), uint64(m.ID), uint64(m.QoS))
-	for _, f := range [...]bool{ev.SessionPresent, ev.Partial, m.Dup, m.Retain} {
+	e.num(uint64(ev.Kind), uint64(ev.Why), uint64(ev.Code), uint64(ev.Size), ev.Tag, uint64(ev.RTT), uint64(m.ID), uint64(m.QoS))
+	for _, f := range [...]bool{ev.Partial, m.Dup, m.Retain} {
 		e.flag(f)
 	}
 	e.token(ev.Token)

@@ -493,7 +493,7 @@ func (d *driver) invariants() {
 	if c.state == StateConnected {
 		charged := 0
 		for _, l := range []listID{listSent, listReleased} {
-			for i := c.s.out.lists[l].head; i != 0; i = c.s.out.slab[i].next {
+			for i := c.s.out.lists[l].head; i != 0; i = c.s.out.next(i) {
 				if c.s.out.slab[i].epoch == c.s.epoch {
 					charged++
 				}
@@ -505,7 +505,7 @@ func (d *driver) invariants() {
 	}
 	tags := 0
 	for l := listQueued; l < listCount; l++ {
-		for i := c.s.out.lists[l].head; i != 0; i = c.s.out.slab[i].next {
+		for i := c.s.out.lists[l].head; i != 0; i = c.s.out.next(i) {
 			if l == listHeld || c.s.out.slab[i].flags&isOwn != 0 {
 				continue
 			}
@@ -531,9 +531,9 @@ func checkSession(s *Session) error {
 	o, records, taken, queued := &s.out, 0, 0, 0
 	for l := range o.lists {
 		n, prev := int32(0), uint32(0)
-		for i := o.lists[l].head; i != 0; i = o.slab[i].next {
+		for i := o.lists[l].head; i != 0; i = o.next(i) {
 			r := &o.slab[i]
-			if r.list != listID(l) || r.prev != prev {
+			if r.list != listID(l) || listID(l) != listFree && o.near[i].prev != prev {
 				return fmt.Errorf("record %d is linked wrongly into list %d", i, l)
 			}
 			if listID(l) != listFree && r.id != 0 {
@@ -547,6 +547,9 @@ func checkSession(s *Session) error {
 			}
 			prev = i
 			n++
+		}
+		if listID(l) == listFree {
+			prev = o.lists[l].tail // of which only the head counts
 		}
 		if o.lists[l].tail != prev || o.lists[l].n != n {
 			return fmt.Errorf("list %d ends wrongly or has a wrong count", l)
@@ -594,9 +597,9 @@ func checkInbox(s *inbox) error {
 	n, keyed := int32(0), uint16(0)
 	for l := range s.lists {
 		prev := uint16(0)
-		for at := s.lists[l].head; at != 0; at = s.slab[at].next {
+		for at := s.lists[l].head; at != 0; at = s.next(at) {
 			r := &s.slab[at]
-			if r.prev != prev || r.list != inListID(l) || r.qos == QoS2 && s.find(r.id) != at {
+			if s.near[at].prev != prev || r.list != inListID(l) || r.qos == QoS2 && s.find(r.id) != at {
 				return fmt.Errorf("received identifier %d is not found where it is", r.id)
 			}
 			if r.qos == QoS2 {

@@ -93,10 +93,10 @@ type journal struct {
 	metas fifo[meta]    // of the untaken ops of kind OpMeta
 	limbo fifo[inLimbo] // freed records that untaken ops may name
 
-	// Ops name messages by numbers that are given in order and never again: a
-	// journal is as large as what is in it, whatever names it holds.
-	nums []uint64 // of the message in each record
-	last uint64   // given
+	// last is the number given last. Ops name messages by numbers that are given
+	// in order and never again: a journal is as large as what is in it, whatever
+	// names it holds.
+	last uint64
 	// record finds a message by its number while ops are applied; nil once a
 	// client uses the session.
 	record map[uint64]uint32
@@ -130,26 +130,20 @@ const (
 
 // note adds an op when a journal is kept.
 func (s *Session) note(k OpKind, flags uint8, id uint16, i uint32) {
-	if s.j == nil {
-		return
+	if s.j != nil {
+		s.addOp(k, flags, id, i)
 	}
+}
+
+func (s *Session) addOp(k OpKind, flags uint8, id uint16, i uint32) {
 	switch k {
 	case OpPut:
 		s.j.last++
-		s.j.name(i, s.j.last)
+		s.out.slab[i].num = s.j.last
 	case OpMeta:
 		s.j.metas.push(meta{s.clientID, s.expiry, s.established, s.tried})
 	}
 	s.j.ops.push(uint64(k)<<56 | uint64(flags)<<48 | uint64(id)<<32 | uint64(i))
-}
-
-// name gives the message in record i its number.
-func (j *journal) name(i uint32, num uint64) {
-	for int(i) >= len(j.nums) {
-		j.nums = append(j.nums, 0)
-	}
-	j.nums[i] = num
-	j.last = max(j.last, num)
 }
 
 // num is the number of the message in record i. Without a journal it is that of
@@ -158,7 +152,7 @@ func (s *Session) num(i uint32) uint64 {
 	if s.j == nil {
 		return uint64(i)
 	}
-	return s.j.nums[i]
+	return s.out.slab[i].num
 }
 
 // untaken is the number of ops that wait.
@@ -189,9 +183,9 @@ func (s *Session) nextOp(op *Op) bool {
 	switch op.Kind {
 	case OpPut:
 		s.out.slab[i].op(op)
-		op.Num = j.nums[i]
+		op.Num = s.out.slab[i].num
 	case OpSent, OpRelease, OpHold, OpDelete:
-		op.Num = j.nums[i]
+		op.Num = s.out.slab[i].num
 	case OpClear:
 		op.Sent, op.Queued, op.Incoming = flags&clearSent != 0, flags&clearQueued != 0, flags&clearIncoming != 0
 	case OpMeta:
@@ -222,8 +216,9 @@ func (s *Session) adopt(journaled bool) {
 	case journaled && s.j == nil:
 		s.j = new(journal)
 		for i := range s.out.slab {
-			s.j.name(uint32(i), uint64(i))
+			s.out.slab[i].num = uint64(i)
 		}
+		s.j.last = uint64(max(len(s.out.slab), 1) - 1)
 	}
 	if s.j != nil {
 		s.j.record = nil
@@ -250,7 +245,7 @@ func (s *Session) ops() iter.Seq[*Op] {
 			return yield(op)
 		}
 		for _, l := range [...]listID{listReleased, listSent, listHeld, listQueued} {
-			for i := s.out.lists[l].head; i != 0; i = s.out.slab[i].next {
+			for i := s.out.lists[l].head; i != 0; i = s.out.next(i) {
 				r := &s.out.slab[i]
 				num := s.num(i)
 				put := Op{Kind: OpPut, Num: num}
@@ -332,7 +327,8 @@ func (s *Session) Apply(op *Op) error {
 	switch op.Kind {
 	case OpPut:
 		i = o.get(listQueued)
-		j.name(i, op.Num)
+		o.slab[i].num = op.Num
+		j.last = max(j.last, op.Num)
 		j.record[op.Num] = i
 		p := Publish{Topic: op.Topic, Payload: op.Payload, QoS: op.QoS, Retain: op.Retain, Props: op.Props}
 		s.fill(i, &p, op.Tag, op.Expires)
@@ -376,6 +372,6 @@ func (s *Session) unput(i uint32) {
 		s.out.ids.slot[r.id] = 0
 		r.id = 0
 	}
-	delete(s.j.record, s.j.nums[i])
+	delete(s.j.record, s.out.slab[i].num)
 	s.out.put(i)
 }

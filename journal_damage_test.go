@@ -351,7 +351,7 @@ func TestJournalMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := cap(s.out.slab) + cap(s.j.nums); n > 32 {
+	if n := cap(s.out.slab) + cap(s.out.near); n > 32 {
 		t.Errorf("four messages take %d places", n)
 	}
 	if again := restored(t, snapshot(s)); !bytes.Equal(snapshot(again), snapshot(s)) {

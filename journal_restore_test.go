@@ -424,7 +424,7 @@ func TestJournalLag(t *testing.T) {
 	}
 	ses := c.Session()
 	for name, n := range map[string]int{
-		"slab": len(ses.out.slab), "ops": cap(ses.j.ops.items), "limbo": cap(ses.j.limbo.items), "numbers": len(ses.j.nums),
+		"slab": len(ses.out.slab), "ops": cap(ses.j.ops.items), "limbo": cap(ses.j.limbo.items), "neighbours": len(ses.out.near),
 	} {
 		if n > 4*lag {
 			t.Errorf("%s has %d places for %d ops", name, n, lag)

@@ -88,7 +88,7 @@ var memoryRows = []memoryRow{
 		func(t *testing.T, c *Client, buf []byte) (int, int) {
 			publishMany(t, c, buf, QoS1, 1<<20, ErrPending)
 			return c.s.untaken(), 0
-		}, func(c *Client) { c.s.j.ops, c.s.j.nums = fifo[uint64]{}, nil }},
+		}, func(c *Client) { c.s.j.ops = fifo[uint64]{} }},
 	{"received QoS 2 message", Config{}, &ConnAck{},
 		func(t *testing.T, c *Client, buf []byte) (int, int) {
 			in := served(message("t", "", QoS2, 1))

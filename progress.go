@@ -49,6 +49,11 @@ func (c *Client) step(s step) {
 	}
 }
 
+// stepOut notes a step of an outgoing message.
+func (p *progress) stepOut(status MessageStatus, r *record) {
+	p.steps.push(step{status: status, from: FromClient, tag: r.tag, id: r.id})
+}
+
 // untold is the number of steps that wait.
 func (p *progress) untold() int {
 	if p == nil {

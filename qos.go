@@ -109,7 +109,7 @@ func (c *Client) roomFor(m *Publish) bool {
 		for q := QoS1; q <= m.QoS && full(); q++ {
 			for i := queued.head; i != 0 && full(); {
 				r := &o.slab[i]
-				next := r.next
+				next := o.next(i)
 				if r.qos() == q {
 					n--
 					bytes -= len(r.buf)
@@ -168,37 +168,30 @@ func (c *Client) notAllowed(q QoS, retain bool) ReasonCode {
 // each in its order, then what is queued.
 func (c *Client) pump(dst []byte, limit int) []byte {
 	o := &c.s.out
-	for len(dst) < limit && !c.choked() {
-		if c.subs != nil && c.resubscribes() {
-			dst = c.resubscribe(dst)
-			continue
+	more := func() bool { return len(dst) < limit && !c.choked() }
+	for c.subs != nil && c.resubscribes() && more() {
+		dst = c.resubscribe(dst)
+	}
+	for c.conn.resume[0] != 0 && more() {
+		i := c.conn.resume[0]
+		r := &o.slab[i]
+		c.conn.resume[0] = o.next(i)
+		if r.epoch != c.s.epoch {
+			c.charge(r)
+			c.stats.Resent++
+			c.stepOut(StatusReleased, i)
+			dst = c.appendPubRel(dst, r.id, ReasonSuccess, true)
 		}
-		if i := c.conn.resume[0]; i != 0 {
-			r := &o.slab[i]
-			c.conn.resume[0] = r.next
-			if r.epoch != c.s.epoch {
-				c.charge(r)
-				c.stats.Resent++
-				c.stepOut(StatusReleased, i)
-				dst = c.appendPubRel(dst, r.id, ReasonSuccess, true)
-			}
-			continue
+	}
+	for c.conn.resume[1] != 0 && c.Window() > 0 && more() {
+		i := c.conn.resume[1]
+		c.conn.resume[1] = o.next(i)
+		if o.slab[i].epoch != c.s.epoch {
+			dst = c.send(dst, i, true)
 		}
-		if c.Window() == 0 {
-			break
-		}
-		if i := c.conn.resume[1]; i != 0 {
-			c.conn.resume[1] = o.slab[i].next
-			if o.slab[i].epoch != c.s.epoch {
-				dst = c.send(dst, i, true)
-			}
-			continue
-		}
-		i := o.lists[listQueued].head
-		if i == 0 || !o.ids.available() {
-			break
-		}
-		dst = c.send(dst, i, false)
+	}
+	for o.lists[listQueued].head != 0 && c.canSend() && more() {
+		dst = c.send(dst, o.lists[listQueued].head, false)
 	}
 	return dst
 }
@@ -206,8 +199,7 @@ func (c *Client) pump(dst []byte, limit int) []byte {
 // stepOut notes a step of the message of record i.
 func (c *Client) stepOut(status MessageStatus, i uint32) {
 	if c.progress != nil {
-		r := &c.s.out.slab[i]
-		c.step(step{status: status, from: FromClient, tag: r.tag, id: r.id})
+		c.progress.stepOut(status, &c.s.out.slab[i])
 	}
 }
 
@@ -230,7 +222,7 @@ func (c *Client) charge(r *record) {
 func (c *Client) pass(i uint32) {
 	for k, at := range c.conn.resume {
 		if at == i {
-			c.conn.resume[k] = c.s.out.slab[i].next
+			c.conn.resume[k] = c.s.out.next(i)
 		}
 	}
 }
@@ -294,7 +286,7 @@ func (c *Client) misfit(r *record) bool {
 func (c *Client) dropMisfits() {
 	o := &c.s.out
 	for i := o.lists[listQueued].head; i != 0; {
-		next := o.slab[i].next
+		next := o.next(i)
 		if c.misfit(&o.slab[i]) {
 			c.s.finish(i, DropNotAllowed, ReasonTopicNameInvalid)
 		}
@@ -349,7 +341,7 @@ func (c *Client) expireQueued() {
 	c.expires = 0
 	for i := o.lists[listQueued].head; i != 0; {
 		r := &o.slab[i]
-		next := r.next
+		next := o.next(i)
 		switch {
 		case r.expires == 0:
 		case c.now >= r.expires:
@@ -463,7 +455,6 @@ func (c *Client) fate(i uint32, props Properties, why DropReason, code ReasonCod
 func (c *Client) tell(i uint32, props Properties, codes []byte, why DropReason, code ReasonCode) {
 	r := &c.s.out.slab[i]
 	r.why, r.code = why, code
-	c.ev = Event{}
 	c.ev.Props, c.ev.Codes = props, codes
 	r.event(&c.ev)
 	c.has |= hasPacket
@@ -472,8 +463,7 @@ func (c *Client) tell(i uint32, props Properties, codes []byte, why DropReason, 
 
 // onPublish takes a message.
 func (c *Client) onPublish(dst []byte, f Frame, d Dialect) ([]byte, error) {
-	c.ev = Event{}
-	c.ev.Kind, c.ev.subs = EventMessage, c.subs
+	c.ev.Kind, c.ev.Partial, c.ev.Size, c.ev.Token = EventMessage, false, 0, 0
 	p := &c.ev.Message
 	if err := p.Decode(f, d); err != nil {
 		return dst, err
@@ -549,7 +539,7 @@ func (c *Client) receive(dst []byte, p *Publish) (out []byte, fresh bool, r rule
 			// connection (MQTT-4.6.0-3), after those that still wait for Ack.
 			if in.slab[at].list == inReceived {
 				in.slab[at].acked, in.slab[at].code = true, ReasonSuccess
-				in.slab[at].props = in.slab[at].props[:0]
+				in.setAckProps(at, Properties{})
 			}
 			in.move(at, inWaiting)
 			dst = c.answer(dst, inWaiting)
@@ -625,7 +615,7 @@ func (c *Client) Ack(dst []byte, now time.Time, t AckToken, code ReasonCode, pro
 	}
 	c.clock(now)
 	r.acked, r.code = true, code
-	r.props = props.AppendTo(r.props[:0])
+	in.setAckProps(at, props)
 	if r.taken() {
 		c.s.received(at)
 	}
@@ -643,7 +633,7 @@ func (c *Client) answer(dst []byte, l inListID) []byte {
 	for at := in.lists[l].head; at != 0 && in.slab[at].acked; at = in.lists[l].head {
 		r := &in.slab[at]
 		p := Ack{Type: TypePubAck + PacketType(r.qos-QoS1), ID: r.id, Code: r.code}
-		p.Props, _ = ParseProperties(r.props)
+		p.Props, _ = ParseProperties(in.ackProps(at))
 		if r.qos == QoS2 && p.fault(c.dialect(FromClient)) != ruleNone {
 			// It was decided in another version, or under other options.
 			p.Props = Properties{}

@@ -13,18 +13,18 @@ import "slices"
 type record struct {
 	// buf is topic, properties and payload of a message, without topic alias; of
 	// a request its filters. There expires is the subscription identifier.
-	buf        []byte
-	tag        uint64
-	expires    int64 // end of the message expiry interval, in unix nanoseconds; 0: none
-	prev, next uint32
-	epoch      uint32 // the connection on which it was last sent, and charged
-	propsLen   uint32 // of a request: the number of its filters
-	topicLen   uint16
-	id         uint16 // 0: never sent
-	list       listID
-	flags      uint8 // QoS and RETAIN as in the fixed header, or isSubscribe, isUnsubscribe
-	why        DropReason
-	code       ReasonCode
+	buf      []byte
+	tag      uint64
+	num      uint64 // its number in the journal, 0 without one
+	expires  int64  // end of the message expiry interval, in unix nanoseconds; 0: none
+	epoch    uint32 // the connection on which it was last sent, and charged
+	propsLen uint32 // of a request: the number of its filters
+	topicLen uint16
+	id       uint16 // 0: never sent
+	list     listID
+	flags    uint8 // QoS and RETAIN as in the fixed header, or isSubscribe, isUnsubscribe
+	why      DropReason
+	code     ReasonCode
 }
 
 func (r *record) topic() []byte   { return r.buf[:r.topicLen] }
@@ -56,7 +56,7 @@ func (r *record) fate() EventKind {
 
 // event fills in what a record tells of its fate.
 func (r *record) event(ev *Event) {
-	ev.Kind, ev.Tag, ev.Why, ev.Code = r.fate(), r.tag, r.why, r.code
+	ev.Kind, ev.Tag, ev.Why, ev.Code, ev.Filter = r.fate(), r.tag, r.why, r.code, nil
 	if r.flags&isOwn != 0 {
 		ev.Tag, ev.Filter = 0, ownFilter(r)
 	}
@@ -77,15 +77,20 @@ const (
 	listLimbo = listCount // freed, but an untaken op names it; no list of its own
 )
 
+type neighbours[T uint16 | uint32] struct{ prev, next T }
+
 type list struct {
 	head, tail uint32 // 0: empty
 	n          int32
 }
 
-// records is the slab. Index 0 is no record.
+// records is the slab. Index 0 is no record. The neighbours of a record in its
+// list stand apart from it: to touch theirs is to touch little memory, however
+// many records there are.
 type records struct {
 	slab  []record
-	lists [listCount]list
+	near  []neighbours[uint32]
+	lists [listCount]list // of the free ones only head and next count
 	ids   idPool
 	bytes int // of the messages that are queued
 }
@@ -96,13 +101,22 @@ const keepBuf = 4096
 
 // get takes a free record and puts it at the end of a list.
 func (s *records) get(to listID) uint32 {
-	i := s.lists[listFree].head
+	l := &s.lists[listFree]
+	i := l.head
 	if i == 0 {
 		i = s.extend()
+	} else {
+		l.head = s.near[i].next
+		l.n--
+		r := &s.slab[i]
+		*r = record{buf: r.buf[:0]}
 	}
-	s.use(i, to)
+	s.link(i, to)
 	return i
 }
+
+// next is the record that follows in the list of record i.
+func (s *records) next(i uint32) uint32 { return s.near[i].next }
 
 // at is the list in which record i is, and listFree for no record.
 func (s *records) at(i uint32) listID {
@@ -112,23 +126,13 @@ func (s *records) at(i uint32) listID {
 	return s.slab[i].list
 }
 
-// use puts the free record i, made empty, at the end of a list.
-func (s *records) use(i uint32, to listID) {
-	s.unlink(i)
-	r := &s.slab[i]
-	*r = record{buf: r.buf[:0]}
-	s.link(i, to)
-}
-
-// extend adds a free record to the slab.
+// extend adds a record to the slab, in no list.
 func (s *records) extend() uint32 {
 	if len(s.slab) == 0 {
-		s.slab = make([]record, 1, 4)
+		s.slab, s.near = make([]record, 1, 4), make([]neighbours[uint32], 1, 4)
 	}
-	s.slab = append(s.slab, record{})
-	i := uint32(len(s.slab) - 1)
-	s.link(i, listFree)
-	return i
+	s.slab, s.near = append(s.slab, record{}), append(s.near, neighbours[uint32]{})
+	return uint32(len(s.slab) - 1)
 }
 
 // put gives a record back.
@@ -144,12 +148,7 @@ func (s *records) free(i uint32) {
 	if cap(r.buf) > keepBuf {
 		r.buf = nil
 	}
-	r.list, r.prev, r.next = listFree, 0, l.head
-	if l.head != 0 {
-		s.slab[l.head].prev = i
-	} else {
-		l.tail = i
-	}
+	r.list, s.near[i].next = listFree, l.head
 	l.head = i
 	l.n++
 }
@@ -161,10 +160,11 @@ func (s *records) move(i uint32, to listID) {
 }
 
 func (s *records) link(i uint32, to listID) {
-	l, r := &s.lists[to], &s.slab[i]
-	r.list, r.prev, r.next = to, l.tail, 0
+	l := &s.lists[to]
+	s.slab[i].list = to
+	s.near[i] = neighbours[uint32]{prev: l.tail}
 	if l.tail != 0 {
-		s.slab[l.tail].next = i
+		s.near[l.tail].next = i
 	} else {
 		l.head = i
 	}
@@ -173,17 +173,16 @@ func (s *records) link(i uint32, to listID) {
 }
 
 func (s *records) unlink(i uint32) {
-	r := &s.slab[i]
-	l := &s.lists[r.list]
-	if r.prev != 0 {
-		s.slab[r.prev].next = r.next
+	l, n := &s.lists[s.slab[i].list], s.near[i]
+	if n.prev != 0 {
+		s.near[n.prev].next = n.next
 	} else {
-		l.head = r.next
+		l.head = n.next
 	}
-	if r.next != 0 {
-		s.slab[r.next].prev = r.prev
+	if n.next != 0 {
+		s.near[n.next].prev = n.prev
 	} else {
-		l.tail = r.prev
+		l.tail = n.prev
 	}
 	l.n--
 }
@@ -277,15 +276,13 @@ func (p *idPool) available() bool { return p.free > 0 || len(p.slot) <= maxID }
 // PUBLISH to its PUBREL, at QoS 1 while the application has not acknowledged
 // it.
 type inRecord struct {
-	props      []byte   // of the acknowledgement, when it has to wait
-	token      AckToken // 0: the application has no say
-	epoch      uint32   // the connection on whose receive maximum it counts
-	id         uint16
-	prev, next uint16
-	list       inListID
-	qos        QoS
-	acked      bool // the application has decided
-	code       ReasonCode
+	token AckToken // 0: the application has no say
+	epoch uint32   // the connection on whose receive maximum it counts
+	id    uint16
+	list  inListID
+	qos   QoS
+	acked bool // the application has decided
+	code  ReasonCode
 }
 
 // taken reports whether the message is the application's: a repeat must not be
@@ -310,7 +307,9 @@ const (
 // empty.
 type inbox struct {
 	slab  []inRecord // index 0 is none
-	table []uint32   // identifier<<16 | place; 0: empty. Its length is a power of two.
+	near  []neighbours[uint16]
+	props [][]byte // of acknowledgements that have to wait, as far as there are any
+	table []uint32 // identifier<<16 | place; 0: empty. Its length is a power of two.
 	lists [inListCount]struct{ head, tail uint16 }
 	free  uint16
 	keyed uint16 // entries of the table
@@ -349,15 +348,15 @@ func (s *inbox) find(id uint16) uint16 {
 func (s *inbox) put(id uint16, q QoS, to inListID) uint16 {
 	i := s.free
 	if i != 0 {
-		s.free = s.slab[i].next
+		s.free = s.next(i)
 	} else {
 		if len(s.slab) == 0 {
-			s.slab = make([]inRecord, 1, 4)
+			s.slab, s.near = make([]inRecord, 1, 4), make([]neighbours[uint16], 1, 4)
 		}
-		s.slab = append(s.slab, inRecord{})
+		s.slab, s.near = append(s.slab, inRecord{}), append(s.near, neighbours[uint16]{})
 		i = uint16(len(s.slab) - 1)
 	}
-	s.slab[i] = inRecord{id: id, qos: q, props: s.slab[i].props[:0]}
+	s.slab[i] = inRecord{id: id, qos: q}
 	s.link(i, to)
 	s.n++
 	if q == QoS2 {
@@ -389,11 +388,32 @@ func (s *inbox) insert(e uint32) {
 	s.table[i] = e
 }
 
+// next is the message that follows in the list of the one at a place.
+func (s *inbox) next(at uint16) uint16 { return s.near[at].next }
+
+// ackProps are the properties of the acknowledgement that waits at a place.
+func (s *inbox) ackProps(at uint16) []byte {
+	if int(at) < len(s.props) {
+		return s.props[at]
+	}
+	return nil
+}
+
+func (s *inbox) setAckProps(at uint16, p Properties) {
+	for p.Len() > 0 && int(at) >= len(s.props) {
+		s.props = append(s.props, nil)
+	}
+	if int(at) < len(s.props) {
+		s.props[at] = p.AppendTo(s.props[at][:0])
+	}
+}
+
 func (s *inbox) link(at uint16, to inListID) {
-	r, l := &s.slab[at], &s.lists[to]
-	r.list, r.prev, r.next = to, l.tail, 0
+	l := &s.lists[to]
+	s.slab[at].list = to
+	s.near[at] = neighbours[uint16]{prev: l.tail}
 	if l.tail != 0 {
-		s.slab[l.tail].next = at
+		s.near[l.tail].next = at
 	} else {
 		l.head = at
 	}
@@ -401,17 +421,16 @@ func (s *inbox) link(at uint16, to inListID) {
 }
 
 func (s *inbox) unlink(at uint16) {
-	r := &s.slab[at]
-	l := &s.lists[r.list]
-	if r.prev != 0 {
-		s.slab[r.prev].next = r.next
+	l, n := &s.lists[s.slab[at].list], s.near[at]
+	if n.prev != 0 {
+		s.near[n.prev].next = n.next
 	} else {
-		l.head = r.next
+		l.head = n.next
 	}
-	if r.next != 0 {
-		s.slab[r.next].prev = r.prev
+	if n.next != 0 {
+		s.near[n.next].prev = n.prev
 	} else {
-		l.tail = r.prev
+		l.tail = n.prev
 	}
 }
 
@@ -428,7 +447,9 @@ func (s *inbox) remove(at uint16) {
 	if r.qos == QoS2 {
 		s.unkey(r.id)
 	}
-	*r = inRecord{next: s.free, props: r.props[:0]}
+	*r = inRecord{}
+	s.setAckProps(at, Properties{})
+	s.near[at].next = s.free
 	s.free = at
 	s.n--
 }
@@ -460,7 +481,7 @@ func (s *inbox) takenIDs() []uint16 {
 	}
 	var ids []uint16
 	for l := range s.lists {
-		for at := s.lists[l].head; at != 0; at = s.slab[at].next {
+		for at := s.lists[l].head; at != 0; at = s.next(at) {
 			if s.slab[at].taken() {
 				ids = append(ids, s.slab[at].id)
 			}

@@ -13,10 +13,13 @@ import (
 func inOrder(t *testing.T, s *records, l listID) []uint32 {
 	t.Helper()
 	var got, back []uint32
-	for i := s.lists[l].head; i != 0; i = s.slab[i].next {
+	for i := s.lists[l].head; i != 0; i = s.next(i) {
 		got = append(got, i)
 	}
-	for i := s.lists[l].tail; i != 0; i = s.slab[i].prev {
+	if l == listFree { // it is linked one way
+		return got
+	}
+	for i := s.lists[l].tail; i != 0; i = s.near[i].prev {
 		back = append(back, i)
 	}
 	slices.Reverse(back)
@@ -259,7 +262,7 @@ func TestInbox(t *testing.T) {
 			}
 			for l := range s.lists {
 				var got []uint16
-				for at := s.lists[l].head; at != 0; at = s.slab[at].next {
+				for at := s.lists[l].head; at != 0; at = s.next(at) {
 					got = append(got, at)
 				}
 				if !slices.Equal(got, model[l]) {

@@ -100,7 +100,7 @@ func checkClient(c *Client) error {
 	}
 	charged, fresh := 0, 0
 	for _, l := range []listID{listSent, listReleased} {
-		for i := c.s.out.lists[l].head; i != 0; i = c.s.out.slab[i].next {
+		for i := c.s.out.lists[l].head; i != 0; i = c.s.out.next(i) {
 			if c.s.out.slab[i].epoch == c.s.epoch {
 				charged++
 			}
@@ -108,7 +108,7 @@ func checkClient(c *Client) error {
 	}
 	if in := c.s.inbox; in != nil {
 		for l := range in.lists {
-			for at := in.lists[l].head; at != 0; at = in.slab[at].next {
+			for at := in.lists[l].head; at != 0; at = in.next(at) {
 				if in.slab[at].epoch == c.s.epoch {
 					fresh++
 				}

@@ -241,7 +241,7 @@ func (s *Session) Outgoing() iter.Seq[OutgoingMessage] {
 			state OutgoingState
 			list  listID
 		}{{OutgoingReleased, listReleased}, {OutgoingSent, listSent}, {OutgoingQueued, listQueued}} {
-			for i := s.out.lists[l.list].head; i != 0; i = s.out.slab[i].next {
+			for i := s.out.lists[l.list].head; i != 0; i = s.out.next(i) {
 				r := &s.out.slab[i]
 				m := OutgoingMessage{State: l.state, Tag: r.tag}
 				m.Message = Publish{ID: r.id, QoS: r.qos()}

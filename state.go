@@ -34,7 +34,7 @@ type Client struct {
 	stats    Stats
 	state    State
 	has      pending
-	ev       Event // what the events in has need
+	ev       Event // what the events in has need; of a packet, what its Kind counts
 	closed   struct {
 		cause    Cause
 		code     ReasonCode
@@ -341,7 +341,9 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 		return nil
 	}
 	if r := c.acceptFault(&p, d.Version); r != ruleNone {
-		c.notAccepted()
+		if p.SessionPresent { // else the server may have begun one for this attempt
+			c.notAccepted()
+		}
 		return fail(TypeConnAck, d, r, 0)
 	}
 	c.lim = lim
@@ -365,7 +367,7 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	s.setMeta(id, lim.SessionExpiry, true, false)
 	c.state = StateConnected
 	c.conn.resume = [2]uint32{s.out.lists[listReleased].head, s.out.lists[listSent].head}
-	c.ev = Event{SessionPresent: p.SessionPresent, Props: p.Props}
+	c.ev.SessionPresent, c.ev.Props = p.SessionPresent, p.Props
 	c.has |= hasConnected
 	if n := min(c.cfg.TopicAliases, lim.TopicAliasMaximum); n > 0 {
 		c.aliases().assigned = newAliasTable(n)
@@ -548,6 +550,9 @@ func (c *Client) waiting() bool {
 // Next moves the next event to *ev, or returns false when there is none. Every
 // field of *ev is set.
 func (c *Client) Next(ev *Event) bool {
+	if !c.waiting() {
+		return false
+	}
 	done := c.s.out.lists[listDone].head
 	switch {
 	case c.has&hasAuthDone != 0:
@@ -560,10 +565,7 @@ func (c *Client) Next(ev *Event) bool {
 		c.progress.tell(ev, c.ev.Props)
 	case c.has&hasPacket != 0:
 		c.has &^= hasPacket
-		*ev = c.ev
-		if ev.Partial || ev.Kind == EventChunk {
-			ev.Token = 0 // it goes with the end
-		}
+		c.packetEvent(ev)
 	case c.has&hasEnd != 0:
 		c.has &^= hasEnd
 		*ev = Event{}
@@ -589,4 +591,28 @@ func (c *Client) Next(ev *Event) bool {
 		return false
 	}
 	return true
+}
+
+// packetEvent sets *ev to the event of a packet. Of c.ev only those fields are
+// copied that the kind of event has: the others are of earlier ones.
+func (c *Client) packetEvent(ev *Event) {
+	at := &c.ev
+	*ev = Event{}
+	ev.Kind = at.Kind
+	switch at.Kind {
+	case EventMessage:
+		ev.Message, ev.subs = at.Message, c.subs
+		if ev.Partial, ev.Size = at.Partial, at.Size; !ev.Partial { // else it goes with the end
+			ev.Token = at.Token
+		}
+	case EventChunk:
+		ev.Message.Payload = at.Message.Payload
+	case EventPong:
+		ev.RTT = at.RTT
+	case EventAuthChallenge, EventAuthDone:
+		ev.Props = at.Props
+	default:
+		ev.Tag, ev.Why, ev.Code, ev.Filter = at.Tag, at.Why, at.Code, at.Filter
+		ev.Props, ev.Codes = at.Props, at.Codes
+	}
 }

@@ -35,7 +35,6 @@ func (c *Client) beginStream(in []byte, d Dialect) (n int, fault error) {
 		return 0, nil
 	}
 	d.Options &^= RefuseInvalidPayload // it is not there to be looked at
-	c.ev = Event{}
 	p := &c.ev.Message
 	f := Frame{Type: TypePublish, Flags: in[0] & 15, Body: body[:head:head]}
 	if err := p.Decode(f, d); err != nil {
@@ -53,7 +52,7 @@ func (c *Client) beginStream(in []byte, d Dialect) (n int, fault error) {
 	}
 	c.conn.stream = stream{left: int(size) - head, id: p.ID, qos: p.QoS, on: true, deliver: fresh}
 	if fresh {
-		c.ev.Kind, c.ev.Partial, c.ev.Size, c.ev.subs = EventMessage, true, size-uint32(head), c.subs
+		c.ev.Kind, c.ev.Partial, c.ev.Size = EventMessage, true, size-uint32(head)
 		c.has |= hasPacket
 	}
 	c.stats.PacketsIn++
@@ -92,7 +91,6 @@ func (c *Client) chunk(dst, in []byte, d Dialect) (out []byte, n int, err error)
 	n = min(s.left, len(in))
 	s.left -= n
 	if s.deliver && n > 0 {
-		c.ev = Event{}
 		c.ev.Kind, c.ev.Message.Payload = EventChunk, in[:n:n]
 		c.has |= hasPacket
 	}

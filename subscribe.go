@@ -186,7 +186,7 @@ func (c *Client) resubscribe(dst []byte) []byte {
 func (c *Client) dropRequests() {
 	o := &c.s.out
 	for i := o.lists[listRequests].head; i != 0; {
-		next := o.slab[i].next
+		next := o.next(i)
 		if r := &o.slab[i]; r.flags&isOwn != 0 { // nobody waits for it
 			o.ids.giveBack(r.id)
 			r.id = 0
