@@ -100,7 +100,7 @@ func (c *Client) Deadline() time.Time {
 	if t == never {
 		return time.Time{}
 	}
-	return c.base.Add(time.Duration(t - c.origin))
+	return c.base.Add(time.Duration(t - c.now))
 }
 
 // Tick does what is due by now: it pings, gives up a server that does not

@@ -299,7 +299,6 @@ var leftOut = map[string]string{
 	"Client.cfg":        "is the same in clients that are compared",
 	"Client.stats":      "statistics",
 	"Client.base":       "what times are counted from",
-	"Client.origin":     "what times are counted from",
 	"inbox.tokens":      "tokens are names: how long ago one was given out is encoded",
 	"Event.Err":         "never set in Client.ev",
 	"Event.subs":        "never set in Client.ev: it is Client.subs",

@@ -42,10 +42,9 @@ type Client struct {
 		err      error
 	}
 
-	base    time.Time // the first time that was seen, and the same in unix nanoseconds
-	origin  int64
-	now     int64 // unix nanoseconds, never going back
-	expires int64 // not after the first expiry among queued messages; 0: none
+	base    time.Time // the latest time that was seen
+	now     int64     // the same in unix nanoseconds
+	expires int64     // not after the first expiry among queued messages; 0: none
 	conn    connection
 }
 
@@ -152,10 +151,15 @@ func (c *Client) dialect(from Role) Dialect {
 
 // clock takes the caller's time. It never goes back.
 func (c *Client) clock(now time.Time) {
-	if c.origin == 0 {
-		c.base, c.origin = now, max(now.UnixNano(), 1)
+	switch {
+	case c.now == 0:
+		c.base, c.now = now, max(now.UnixNano(), 1)
+	case now == c.base:
+	default:
+		if d := now.Sub(c.base); d > 0 {
+			c.base, c.now = now, after(c.now, d)
+		}
 	}
-	c.now = max(c.now, c.origin+int64(now.Sub(c.base)))
 }
 
 // State is the state of the connection.
