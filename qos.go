@@ -73,12 +73,13 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	if c.choked() || int(c.s.out.lists[listDone].n) > maxID+max(0, c.cfg.MaxQueued) {
 		return dst, ErrPending
 	}
-	if !c.roomFor(&m) {
+	if !c.idle() && !c.roomFor(&m) {
 		return dst, ErrQueueFull
 	}
 	c.clock(now)
 	var expires int64
-	if s, ok := m.Props.MessageExpiry(); ok {
+	if m.Props.mask.Has(PropMessageExpiry) {
+		s, _ := m.Props.MessageExpiry()
 		expires = after(c.now, time.Duration(s)*time.Second)
 		if c.expires == 0 || expires < c.expires {
 			c.expires = expires
@@ -88,14 +89,16 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	return c.end(dst, len(dst)), nil
 }
 
-// roomFor reports whether a message can be sent at once or queued; it makes
-// room if Config.DropOldest says so, but only if that is enough.
+// idle reports whether a message can be sent at once.
+func (c *Client) idle() bool {
+	return c.state == StateConnected && c.s.out.lists[listQueued].n == 0 && c.canSend()
+}
+
+// roomFor reports whether a message can be queued; it makes room if
+// Config.DropOldest says so, but only if that is enough.
 func (c *Client) roomFor(m *Publish) bool {
 	o := &c.s.out
 	queued := &o.lists[listQueued]
-	if c.state == StateConnected && queued.n == 0 && c.canSend() {
-		return true
-	}
 	size := len(m.Topic) + m.Props.Len() + len(m.Payload)
 	n, bytes := int(queued.n)+1, o.bytes+size
 	full := func() bool { return n > c.cfg.MaxQueued || bytes > c.cfg.MaxQueuedBytes }
