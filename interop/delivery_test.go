@@ -6,6 +6,7 @@ package interop
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -47,7 +48,8 @@ func TestDelivery(t *testing.T) {
 					to.connect()
 					to.subscribe(topic, sub)
 					from.connect()
-					for name, payload := range all {
+					for _, name := range slices.Sorted(maps.Keys(all)) {
+						payload := all[name]
 						from.publish(mqttcore.Publish{Topic: []byte(topic), QoS: pub, Payload: payload})
 						got := to.wait(mqttcore.EventMessage).Message
 						if !bytes.Equal(got.Payload, payload) {

@@ -42,7 +42,7 @@ func TestExactlyOnce(t *testing.T) {
 		if h.kind == mochi && v == v31 {
 			t.Skip(refusesDup)
 		}
-		x := newExactlyOnce(t, h, v)
+		x := newExactlyOnce(t, h.unwritten(), v)
 		x.run()
 		x.report()
 	})

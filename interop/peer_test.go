@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,35 +34,55 @@ func versionName(v mqttcore.Version) string {
 	return map[mqttcore.Version]string{v31: "3.1", v311: "3.1.1", v5: "5.0"}[v]
 }
 
-// kinds are the brokers that tests run against. Both speak all versions.
+// kinds are the brokers that tests run against. All speak all versions.
 var kinds = []struct {
 	name  string
 	start func(brokers.Options) (*brokers.Broker, error)
 }{
 	{mosquitto, brokers.Mosquitto},
 	{mochi, brokers.Mochi},
+	{model, brokers.Model},
 }
 
 const (
 	mosquitto = "mosquitto"
 	mochi     = "mochi"
+	model     = "model" // the simulator's
 )
 
 // host is a broker that a test runs against.
 type host struct {
 	*brokers.Broker
 	kind string
+	lib  *library
+	book *book // the transcript; nil: none is kept
 }
 
-// eachBroker runs f against every broker, or the named ones.
+// version begins the transcript of a version.
+func (h host) version(name string) host {
+	h.book = h.lib.open(h.kind, name)
+	return h
+}
+
+// unwritten keeps no transcript: for scenarios in which time or chance decides
+// what passes.
+func (h host) unwritten() host {
+	h.book.free = true
+	h.book = nil
+	return h
+}
+
+// eachBroker runs f against every broker, or the named ones, and compares the
+// transcripts.
 func eachBroker(t *testing.T, o brokers.Options, f func(*testing.T, host), only ...string) {
+	lib := new(library)
 	for _, k := range kinds {
 		if len(only) > 0 && !slices.Contains(only, k.name) {
 			continue
 		}
-		t.Run(k.name, func(t *testing.T) {
+		ok := t.Run(k.name, func(t *testing.T) {
 			b, err := k.start(o)
-			if errors.Is(err, brokers.ErrNotInstalled) && os.Getenv("MQTTCORE_REQUIRE_BROKER") == "" {
+			if errors.Is(err, brokers.ErrNotInstalled) && !brokerRequired() {
 				t.Skip(err, "(with MQTTCORE_REQUIRE_BROKER=1 this fails)")
 			}
 			if err != nil {
@@ -74,16 +93,20 @@ func eachBroker(t *testing.T, o brokers.Options, f func(*testing.T, host), only 
 					t.Error(err)
 				}
 			})
-			f(t, host{b, k.name})
+			f(t, host{Broker: b, kind: k.name, lib: lib}.version("all"))
 		})
+		if !ok {
+			return
+		}
 	}
+	lib.compare(t)
 }
 
 // eachVersion runs f for every broker and version.
 func eachVersion(t *testing.T, o brokers.Options, vs []mqttcore.Version, f func(*testing.T, host, mqttcore.Version), only ...string) {
 	eachBroker(t, o, func(t *testing.T, h host) {
 		for _, v := range vs {
-			t.Run(versionName(v), func(t *testing.T) { f(t, h, v) })
+			t.Run(versionName(v), func(t *testing.T) { f(t, h.version(versionName(v)), v) })
 		}
 	}, only...)
 }
@@ -91,10 +114,10 @@ func eachVersion(t *testing.T, o brokers.Options, vs []mqttcore.Version, f func(
 var serial atomic.Uint32
 
 // newID is a client identifier that no other test uses, and that fits 3.1.
-func newID() []byte { return fmt.Appendf(nil, "interop-%d", serial.Add(1)) }
+func newID() []byte { return fmt.Appendf(nil, "interop-%06d", serial.Add(1)) }
 
-// newTopic is a topic that no other test uses.
-func newTopic() string { return fmt.Sprintf("interop/%d", serial.Add(1)) }
+// newTopic is a topic that no other test uses. All have the same length.
+func newTopic() string { return fmt.Sprintf("interop/%06d", serial.Add(1)) }
 
 // props makes properties for 5.0, and none for a version that has none.
 func props(t testing.TB, v mqttcore.Version, ps ...mqttcore.Property) mqttcore.Properties {
@@ -140,6 +163,9 @@ type peer struct {
 	skew   time.Duration // by which the client's clock is ahead
 	events []mqttcore.Event
 	rec    *trace.Recorder
+	book   *book
+	title  string // of its connections in the transcript
+	conns  int
 	tags   uint64
 
 	resent, repeats uint64 // of clients that this one took over from, too
@@ -157,6 +183,10 @@ func newPeer(t testing.TB, h host, cfg mqttcore.Config) *peer {
 	}
 	p := &peer{t: t, name: string(cfg.ClientID), addr: h.Addr, cfg: cfg, c: c}
 	p.rec = &trace.Recorder{Version: cfg.Version, MaxEntries: 200}
+	if h.book != nil {
+		_, test, _ := strings.Cut(t.Name(), "/"+h.kind+"/")
+		p.book, p.title = h.book, h.book.client(strings.ReplaceAll(test, "_", " "))
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			l := p.rec.Ladder()
@@ -165,6 +195,7 @@ func newPeer(t testing.TB, h host, cfg mqttcore.Config) *peer {
 			t.Logf("\n%s\nthe end of the broker's log:\n%s", l, log[max(0, len(log)-2000):])
 		}
 		if p.wire != nil {
+			p.finish()
 			p.wire.faults = faults{reset: true}
 			p.wire.cut("end of the test")
 		}
@@ -193,7 +224,8 @@ func (p *peer) do(out []byte, err error) {
 // open dials and sends CONNECT.
 func (p *peer) open() {
 	p.t.Helper()
-	w, err := dial(p.addr, p.rec, p.faults)
+	p.conns++
+	w, err := dial(p.addr, p.rec, p.book.page(fmt.Sprintf("%s, connection %d", p.title, p.conns), p.cfg.Version), p.faults)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -221,6 +253,7 @@ func (p *peer) flush() {
 }
 
 func (p *peer) lost(err error) {
+	p.wire.page.ended(byServer)
 	p.wire.end("lost: " + err.Error())
 	p.c.Lost(p.now(), err)
 	p.drain()
@@ -279,6 +312,7 @@ func (p *peer) turn(end time.Time) {
 	var late net.Error
 	switch {
 	case p.c.State() == mqttcore.StateDisconnected:
+		p.wire.page.ended(byClient)
 		p.wire.end("closed by the client")
 	case err != nil && !(errors.As(err, &late) && late.Timeout()):
 		p.lost(err)
@@ -326,6 +360,21 @@ func (p *peer) settle() {
 	p.t.Helper()
 	p.do(p.c.Ping(p.out, p.now()))
 	p.wait(mqttcore.EventPong)
+}
+
+// finish lets exchanges come to their end that are under way when a test ends,
+// for the sake of the transcript.
+func (p *peer) finish() {
+	out, err := p.c.Ping(p.out, p.now())
+	if err != nil || p.book == nil || p.t.Failed() {
+		return
+	}
+	p.do(out, nil)
+	for end := time.Now().Add(limit); time.Now().Before(end) && p.c.State() == mqttcore.StateConnected; p.turn(end) {
+		if _, ok := p.take(mqttcore.EventPong); ok {
+			return
+		}
+	}
 }
 
 // none fails if a message has arrived, or does within a short while.
@@ -389,6 +438,7 @@ func (p *peer) disconnect(d *mqttcore.Disconnect) {
 	if ev.Cause != mqttcore.CauseLocalDisconnect {
 		p.t.Errorf("%s: %v; want a local disconnect", p.name, &ev)
 	}
+	p.wire.page.ended(byClient)
 	p.wire.end("disconnected")
 }
 

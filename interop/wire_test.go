@@ -57,6 +57,7 @@ func at(v verdict, from mqttcore.Role, t mqttcore.PacketType, k int) faults {
 type wire struct {
 	conn   *net.TCPConn
 	rec    *trace.Recorder
+	page   *page
 	faults faults
 
 	ahead     []byte // read from conn, and not yet passed
@@ -65,12 +66,23 @@ type wire struct {
 	broken    bool
 }
 
-func dial(addr string, rec *trace.Recorder, f faults) (*wire, error) {
+func dial(addr string, rec *trace.Recorder, pg *page, f faults) (*wire, error) {
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	return &wire{conn: conn.(*net.TCPConn), rec: rec, faults: f}, nil
+	return &wire{conn: conn.(*net.TCPConn), rec: rec, page: pg, faults: f}, nil
+}
+
+// sentBytes and received note what passed.
+func (w *wire) sentBytes(b []byte) {
+	w.rec.Sent(time.Now(), b)
+	w.page.passed(mqttcore.FromClient, b)
+}
+
+func (w *wire) received(b []byte) {
+	w.rec.Received(time.Now(), b)
+	w.page.passed(mqttcore.FromServer, b)
 }
 
 // write sends b, whole packets.
@@ -91,7 +103,7 @@ func (w *wire) write(b []byte) error {
 		}
 		w.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		m, err := w.conn.Write(p)
-		w.rec.Sent(time.Now(), p[:m])
+		w.sentBytes(p[:m])
 		if err != nil {
 			return err
 		}
@@ -111,7 +123,7 @@ func (w *wire) read(b []byte, deadline time.Time) (int, error) {
 	if w.faults.packet == nil && w.faults.toClient == 0 {
 		w.conn.SetReadDeadline(deadline)
 		n, err := w.conn.Read(b)
-		w.rec.Received(time.Now(), b[:n])
+		w.received(b[:n])
 		return n, err
 	}
 	return w.readPackets(b, deadline)
@@ -147,7 +159,7 @@ func (w *wire) readPackets(b []byte, deadline time.Time) (int, error) {
 	}
 	w.ahead = w.ahead[n:]
 	w.down += n
-	w.rec.Received(time.Now(), b[:n])
+	w.received(b[:n])
 	if v == cutAfter {
 		return n, w.cut("after the packet")
 	}
@@ -167,6 +179,7 @@ func (w *wire) cut(why string) error {
 	if w.faults.reset {
 		w.conn.SetLinger(0)
 	}
+	w.page.ended(byTest)
 	w.end("cut: " + why)
 	return errCut
 }

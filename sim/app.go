@@ -1,8 +1,13 @@
+// This file holds the application: its loop, its crashes, and what it does with
+// the client. What it does wrong on purpose stands in app_misuse.go, what its
+// disk does wrong in app_disk.go, and what is expected of it all in the ledger.
+
 package sim
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"time"
 
@@ -25,9 +30,14 @@ type App struct {
 	disk    *mqttcore.Session // what is durable: the fold of the committed ops
 	conn    *Conn
 	in, out []byte
-	ev      mqttcore.Event // used again and again, as are op and pub
+	group   []byte         // ops, as they are torn
+	ev      mqttcore.Event // used again and again, as are op to image
 	op      mqttcore.Op
 	pub     mqttcore.Publish
+	sub     mqttcore.Subscribe
+	unsub   mqttcore.Unsubscribe
+	text    []byte // a filter
+	image   []byte // of the disk
 	effects []effect
 	held    []effect  // messages that wait for their acknowledgement, which makes them durable
 	command time.Time // when the next one is due
@@ -35,6 +45,9 @@ type App struct {
 	quiet   bool      // no more commands
 	epoch   int       // restarts
 	pings   uint64    // that are accounted for
+	over    bool      // the client has no connection: it was told so, or never had one
+	said    int       // how long out was when it was told
+	tries   int       // commands given
 }
 
 // Load says what an application does; weights of commands, 0 is never.
@@ -43,7 +56,9 @@ type Load struct {
 	Publish, Subscribe, Unsubscribe, Disconnect, Ping, Crash, Lose int
 	QoS                                                            [3]int // weights
 	Topics                                                         int
-	CrashAt                                                        int // chance in a thousand of a crash at each point of a turn
+	Misuse                                                         int // weight of calls that must fail
+	CrashAt                                                        int // chance in a thousand of a crash at each of the four points of a turn; below 250
+	FailCommit                                                     int // chance in a thousand that the disk refuses a turn
 	Manual                                                         int // chance in a thousand that a message is acknowledged at once, with manual acknowledgement
 	Expire                                                         int // chance in a thousand that a message has an expiry interval, in 5.0
 	React                                                          int // chance in a thousand that a packet makes it publish, in the same turn
@@ -103,6 +118,7 @@ func (a *App) Handle(h *Host, e Event) time.Time {
 		if e.Conn == a.conn {
 			a.turn(func() {
 				var err error
+				a.over = false
 				if a.out, err = a.c.Connect(a.out, h.Now()); err != nil {
 					a.Ledger.fail(a, "Connect: %v", err)
 				}
@@ -115,6 +131,7 @@ func (a *App) Handle(h *Host, e Event) time.Time {
 		}
 	case Lost:
 		if e.Conn == a.conn {
+			a.Ledger.left(a, e.Err)
 			a.conn = nil
 			a.c.Lost(h.Now(), e.Err)
 			a.turn(nil)
@@ -157,9 +174,9 @@ func (a *App) nextCommand() {
 
 // restore starts the process from what the disk holds.
 func (a *App) restore() {
-	snapshot, _ := a.disk.AppendBinary(nil)
+	a.image, _ = a.disk.AppendBinary(a.image[:0])
 	s := new(mqttcore.Session)
-	if err := s.UnmarshalBinary(snapshot); err != nil {
+	if err := s.UnmarshalBinary(a.image); err != nil {
 		a.Ledger.fail(a, "the snapshot does not load: %v", err)
 	}
 	cfg := a.Config
@@ -171,19 +188,44 @@ func (a *App) restore() {
 	}
 	a.c = c
 	a.in, a.out, a.effects, a.held = a.in[:0], a.out[:0], a.effects[:0], a.held[:0]
+	a.over, a.said = true, 0
 	a.epoch++
 	a.nextCommand()
 	a.redial()
 }
 
-// crash is what happens at a point of the loop: now and then the process dies.
-func (a *App) crash(where string) bool {
-	if !a.h.w.chance(a.Load.CrashAt) {
+// The points of the loop at which the process may die, and what they are called.
+const (
+	beforeAct = iota
+	beforeCommit
+	beforeWrite
+	afterWrite
+)
+
+var crashes = [...]string{
+	beforeAct:    "crash before act",
+	beforeCommit: "crash between act and commit",
+	beforeWrite:  "crash between commit and write",
+	afterWrite:   "crash after write",
+}
+
+// doom is the point at which the process dies in this round of the loop; mostly
+// it is none of them.
+func (a *App) doom() int {
+	if a.Load.CrashAt == 0 {
+		return len(crashes)
+	}
+	return (999 - a.src().Intn(1000)) / a.Load.CrashAt
+}
+
+// crash is what happens at a point of the loop.
+func (a *App) crash(point, doom int) bool {
+	if point != doom {
 		return false
 	}
 	a.h.w.count.Crashes++
-	a.Ledger.seen(where)
-	a.h.Note(where)
+	a.Ledger.seen(crashes[point])
+	a.h.Note(crashes[point])
 	a.die()
 	return true
 }
@@ -227,7 +269,8 @@ func (a *App) tick() {
 // turn is one round of the loop: act, commit, write, again while there is more.
 func (a *App) turn(act func()) {
 	for more := true; more; more = a.c.More() {
-		if a.crash("crash before act") {
+		doom := a.doom()
+		if a.crash(beforeAct, doom) {
 			return
 		}
 		if act != nil {
@@ -235,38 +278,44 @@ func (a *App) turn(act func()) {
 			act = nil
 		}
 		a.events()
-		for len(a.in) > 0 {
-			out, n, err := a.c.Receive(a.out, a.h.Now(), a.in)
-			a.out = out
+		in := a.in
+		for len(in) > 0 {
+			out, n, err := a.c.Receive(a.out, a.h.Now(), in)
+			a.out, in = out, in[n:]
 			a.events()
-			a.in = a.in[:copy(a.in, a.in[n:])]
 			if !a.quiet && a.h.w.chance(a.Load.React) {
-				if err := a.publish(); err != nil {
-					a.Ledger.seen("misuse: " + err.Error())
-				}
+				a.attempt(a.publish)
 				a.events()
 			}
 			if err != nil || n == 0 {
 				break
 			}
 		}
+		a.in = a.in[:copy(a.in, in)]
 		if a.c.More() {
 			a.Ledger.seen("more than a burst")
 			a.out = a.c.Tick(a.out, a.h.Now())
 			a.events()
 		}
-		if a.crash("crash between act and commit") {
+		if a.crash(beforeCommit, doom) {
+			return
+		}
+		if a.h.w.chance(a.Load.FailCommit) {
+			a.failCommit()
 			return
 		}
 		a.commit()
-		if a.crash("crash between commit and write") {
+		if a.crash(beforeWrite, doom) {
 			return
+		}
+		if a.over && len(a.out) > a.said {
+			a.Ledger.fail(a, "%d bytes after the connection was over: %x", len(a.out)-a.said, a.out[a.said:])
 		}
 		if a.conn != nil {
 			a.conn.Write(a.out)
 		}
-		a.out = a.out[:0]
-		if a.crash("crash after write") {
+		a.out, a.said = a.out[:0], 0
+		if a.crash(afterWrite, doom) {
 			return
 		}
 		if a.c.State() == mqttcore.StateDisconnected && a.conn != nil && a.conn.User == closed {
@@ -286,6 +335,9 @@ func (a *App) events() {
 	for a.c.Next(ev) {
 		if a.h.w.OnNote != nil {
 			a.h.Note(ev.String())
+		}
+		if a.over && ev.Kind != mqttcore.EventDropped {
+			a.Ledger.fail(a, "after the connection was over: %v", ev)
 		}
 		f := effect{kind: ev.Kind, tag: ev.Tag, why: ev.Why, token: ev.Token}
 		switch ev.Kind {
@@ -309,10 +361,18 @@ func (a *App) events() {
 			a.pings = a.c.Stats().PingsSent
 		case mqttcore.EventClosed:
 			a.Ledger.closed(a, ev)
+			a.over, a.said = true, len(a.out)
 			if a.conn != nil {
 				a.conn.User = closed
 			}
+		case mqttcore.EventSubscribed, mqttcore.EventUnsubscribed:
+			a.Ledger.answered(a, ev)
+			continue
 		case mqttcore.EventPublished, mqttcore.EventDropped:
+			if ev.Tag&tagBit != 0 {
+				a.Ledger.answered(a, ev)
+				continue
+			}
 		case mqttcore.EventPong:
 			if ev.RTT < 0 {
 				a.Ledger.fail(a, "an answer before its question: %v", ev)
@@ -344,7 +404,7 @@ func (a *App) commit() {
 // do gives one command, chosen by weight.
 func (a *App) do() {
 	l := &a.Load
-	weights := [...]int{1, l.Publish, l.Subscribe, l.Unsubscribe, l.Disconnect, l.Ping, l.Crash, l.Lose}
+	weights := [...]int{1, l.Publish, l.Subscribe, l.Unsubscribe, l.Disconnect, l.Ping, l.Crash, l.Lose, l.Misuse}
 	sum := 0
 	for _, w := range weights {
 		sum += w
@@ -355,24 +415,17 @@ func (a *App) do() {
 		pick -= weights[k]
 	}
 	now := a.h.Now()
-	var err error
 	switch k {
 	case 1:
-		err = a.publish()
+		a.attempt(a.publish)
 	case 2:
-		var subs mqttcore.Subscriptions
-		_ = subs.Add(mqttcore.Subscription{Filter: []byte(a.filter()), QoS: mqttcore.QoS(a.src().Intn(3))})
-		a.out, err = a.c.Subscribe(a.out, now, &mqttcore.Subscribe{Subscriptions: subs}, a.Ledger.tag())
+		a.attempt(a.subscribe)
 	case 3:
-		var filters mqttcore.Filters
-		_ = filters.Add([]byte(a.filter()))
-		a.out, err = a.c.Unsubscribe(a.out, now, &mqttcore.Unsubscribe{Filters: filters}, a.Ledger.tag())
+		a.attempt(a.unsubscribe)
 	case 4:
-		a.out, err = a.c.Disconnect(a.out, now, nil)
+		a.attempt(a.disconnect)
 	case 5:
-		if a.out, err = a.c.Ping(a.out, now); err == nil {
-			a.pings++
-		}
+		a.attempt(a.ping)
 	case 6:
 		a.h.w.count.Crashes++
 		a.h.Note("crash")
@@ -384,9 +437,8 @@ func (a *App) do() {
 			a.c.Lost(now, ErrCut)
 			a.redial()
 		}
-	}
-	if err != nil {
-		a.Ledger.seen("misuse: " + err.Error())
+	case 8:
+		a.misuse()
 	}
 	a.acknowledge()
 }
@@ -397,8 +449,12 @@ func (a *App) acknowledge() {
 	for len(a.held) > 0 && (a.quiet || a.src().Intn(1000) < max(1, a.Load.Manual)) {
 		i := a.src().Intn(len(a.held))
 		f := a.held[i]
-		a.held = append(a.held[:i], a.held[i+1:]...)
 		out, err := a.c.Ack(a.out, a.h.Now(), f.token, mqttcore.ReasonSuccess, mqttcore.Properties{})
+		if errors.Is(err, mqttcore.ErrPending) {
+			return // more than goes into one commit: the others are for another turn
+		}
+		a.held[i] = a.held[len(a.held)-1]
+		a.held = a.held[:len(a.held)-1]
 		if err != nil {
 			a.Ledger.seen("stale token")
 			continue
@@ -408,11 +464,50 @@ func (a *App) acknowledge() {
 	}
 }
 
-func (a *App) filter() string {
+// filter is a topic filter, until the next one.
+func (a *App) filter() []byte {
 	if a.src().Intn(4) == 3 {
-		return "topic/+"
+		a.text = append(a.text[:0], "topic/+"...)
+	} else {
+		a.text = appendTopic(a.text[:0], a.src().Intn(max(1, a.Load.Topics)))
 	}
-	return string(appendTopic(nil, a.src().Intn(max(1, a.Load.Topics))))
+	return a.text
+}
+
+func (a *App) subscribe() (err error) {
+	a.sub.Subscriptions.Reset()
+	n := 1 + a.src().Intn(2)
+	for range n {
+		_ = a.sub.Subscriptions.Add(mqttcore.Subscription{Filter: a.filter(), QoS: mqttcore.QoS(a.src().Intn(3))})
+	}
+	tag := a.Ledger.request(a, mqttcore.EventSubscribed, n)
+	a.out, err = a.c.Subscribe(a.out, a.h.Now(), &a.sub, tag)
+	a.Ledger.requested(tag, err)
+	return err
+}
+
+func (a *App) unsubscribe() (err error) {
+	a.unsub.Filters.Reset()
+	n := 1 + a.src().Intn(2)
+	for range n {
+		_ = a.unsub.Filters.Add(a.filter())
+	}
+	tag := a.Ledger.request(a, mqttcore.EventUnsubscribed, n)
+	a.out, err = a.c.Unsubscribe(a.out, a.h.Now(), &a.unsub, tag)
+	a.Ledger.requested(tag, err)
+	return err
+}
+
+func (a *App) disconnect() (err error) {
+	a.out, err = a.c.Disconnect(a.out, a.h.Now(), nil)
+	return err
+}
+
+func (a *App) ping() (err error) {
+	if a.out, err = a.c.Ping(a.out, a.h.Now()); err == nil {
+		a.pings++
+	}
+	return err
 }
 
 func (a *App) publish() error {
@@ -426,6 +521,7 @@ func (a *App) publish() error {
 	p := &a.pub
 	p.Topic, p.Payload = appendTopic(p.Topic[:0], topic), appendPayload(p.Payload[:0], n)
 	p.QoS, p.Props = mqttcore.QoS(q), mqttcore.Properties{}
+	p.Dup, p.ID = n%3 == 0, uint16(n) // ignored
 	if a.Config.Version == mqttcore.V5 && a.h.w.chance(a.Load.Expire) {
 		_ = p.Props.Add(mqttcore.MessageExpiry(uint32(1 + a.src().Intn(20))))
 	}
@@ -440,7 +536,7 @@ func (a *App) publish() error {
 // Quiet stops the commands, so that the world can converge.
 func (a *App) Quiet() {
 	a.quiet, a.command = true, time.Time{}
-	a.Load.CrashAt = 0
+	a.Load.CrashAt, a.Load.FailCommit = 0, 0
 	a.h.handle(Event{Kind: Tick})
 }
 

@@ -164,6 +164,13 @@ type Broker struct {
 	// OnOddity, when set, is told the name of each thing that a hostile broker
 	// does.
 	OnOddity func(name string)
+	// OnIllegal, when set, is told over which connection something illegal goes to
+	// a client, and the reason code for which the client is to close it.
+	// ReasonProtocolError is as good: a packet may break several rules.
+	OnIllegal func(client string, c *Conn, code mqttcore.ReasonCode)
+	// OnCopy, when set, is told each PUBLISH of QoS 1 or 2 that comes from a
+	// client, as it came, whether it is new or not.
+	OnCopy func(client string, c *Conn, p *mqttcore.Publish)
 
 	host     *Host
 	now      time.Duration // since epoch, by the host's clock
@@ -196,7 +203,7 @@ func NewBroker(cfg BrokerConfig) *Broker {
 
 // Handle implements [Node].
 func (b *Broker) Handle(h *Host, e Event) time.Time {
-	b.host, b.now = h, h.Now().Sub(epoch)
+	b.host, b.now = h, h.since()
 	switch e.Kind {
 	case Opened:
 		b.open(e.Conn)
@@ -225,7 +232,7 @@ func (b *Broker) act(f func()) {
 	if b.host == nil {
 		return
 	}
-	b.now = b.host.Now().Sub(epoch)
+	b.now = b.host.since()
 	f()
 	b.host.handle(Event{Kind: Tick})
 }

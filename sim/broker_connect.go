@@ -229,8 +229,11 @@ func (l *link) accept(final []byte) {
 	if l.d.Version == mqttcore.V5 {
 		p.Props = l.announcement(id, final)
 	}
+	greeting := l.connect
 	l.connect = nil
-	l.send(p)
+	if !l.spoil(greeting) {
+		l.send(p)
+	}
 	b.arm(l)
 	s.resume(present)
 }

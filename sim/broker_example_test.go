@@ -16,6 +16,8 @@ type sensor struct {
 	conn   *sim.Conn
 	in     []byte
 	redial time.Time
+	given  bool // the reading, to the client
+	told   func(h *sim.Host, ev *mqttcore.Event)
 }
 
 // Handle implements sim.Node.
@@ -53,8 +55,9 @@ func (s *sensor) Handle(h *sim.Host, e sim.Event) time.Time {
 
 func (s *sensor) events(h *sim.Host, out []byte) []byte {
 	for ev := new(mqttcore.Event); s.client.Next(ev); {
-		fmt.Printf("%s %v\n", h.Now().Format("05.000"), ev)
-		if ev.Kind == mqttcore.EventConnected && !ev.SessionPresent {
+		s.told(h, ev)
+		if ev.Kind == mqttcore.EventConnected && !s.given {
+			s.given = true
 			reading := mqttcore.Publish{Topic: []byte("cellar/celsius"), Payload: []byte("11"), QoS: mqttcore.QoS2}
 			out, _ = s.client.Publish(out, h.Now(), &reading, 77)
 		}
@@ -76,7 +79,9 @@ func ExampleBroker() {
 		fmt.Println(err)
 		return
 	}
-	world.Add("sensor", &sensor{client: client, broker: server})
+	world.Add("sensor", &sensor{client: client, broker: server, told: func(h *sim.Host, ev *mqttcore.Event) {
+		fmt.Printf("%s %v\n", h.Now().Format("05.000"), ev)
+	}})
 
 	for broker.Stats.Accepted == 0 {
 		world.Step()

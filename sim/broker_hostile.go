@@ -5,6 +5,8 @@
 package sim
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,10 +23,15 @@ type Hostility struct {
 	// Talk is the chance of a reason string and user properties in a packet that
 	// may have them.
 	Talk int
-	// Illegal is the chance, after each packet, of one that no server may send.
-	// Nothing follows it; the client is to close the connection, and when it does
-	// not, the broker does after ten seconds.
+	// Illegal is the chance, after each packet, of one that no server may send. In
+	// place of CONNACK, of which there are few, it is ten times as likely. Nothing follows it; the client is to close the
+	// connection, and when it does not, the broker does after ten seconds.
 	Illegal int
+	// Late is the chance of a PUBACK that the end of a connection kept back, on the
+	// next one and before the message comes again. It is given only where the
+	// Receive Maximum makes sure that the message has not come again yet. The
+	// client must keep what it was sent: limits must not be lowered in between.
+	Late int
 	// Shrink makes each connection have a Receive Maximum of its own, from 1 to
 	// Shrink; 0: it is that of the configuration.
 	Shrink int
@@ -42,6 +49,7 @@ const (
 	oddLongSubAck
 	oddLongForm
 	oddRefusal
+	oddLateAck
 	// The rest come of themselves.
 	oddUnsolicited
 	oddRepeatedPublish
@@ -59,6 +67,7 @@ var oddNames = [oddities]string{
 	oddLongSubAck:      "SUBACK or UNSUBACK of more than 127 bytes",
 	oddLongForm:        "acknowledgement longer than need be",
 	oddRefusal:         "CONNACK that refuses",
+	oddLateAck:         "PUBACK of an earlier connection",
 	oddUnsolicited:     "PUBLISH that nobody subscribed to",
 	oddRepeatedPublish: "QoS 2 PUBLISH again before PUBREL",
 	oddRepeatedPubRec:  "PUBREC again before PUBREL",
@@ -107,6 +116,31 @@ func (l *link) mischief() {
 	}
 	if l.state == linkConnected && w.chance(b.Config.Hostile.Illegal) {
 		l.illegal()
+	}
+}
+
+// belated acknowledges what the end of an earlier connection left unanswered.
+// What the Receive Maximum has before it in the order of the messages, and is
+// not finished either, keeps the client from sending it again before that.
+func (l *link) belated() {
+	s, b := l.s, l.b
+	if b.Config.Hostile.Late == 0 || l.d.Version != mqttcore.V5 || l.mute {
+		return
+	}
+	var open []uint16
+	for id, a := range s.arrivals {
+		if a.state == arrivalOwed || a.state == arrivalHeld || a.state == arrivalReceived {
+			open = append(open, id)
+		}
+	}
+	slices.SortFunc(open, func(x, y uint16) int { return cmp.Compare(s.arrivals[x].number, s.arrivals[y].number) })
+	for i := int(l.receiveMaximum); i < len(open); i++ {
+		id := open[i]
+		if a := s.arrivals[id]; a.state == arrivalOwed && b.host.w.chance(b.Config.Hostile.Late) && b.did(oddLateAck) {
+			a.state = arrivalAnswered
+			s.arrivals[id] = a
+			l.sendAck(mqttcore.TypePubAck, id, mqttcore.ReasonSuccess, false)
+		}
 	}
 }
 
@@ -214,9 +248,6 @@ func (l *link) unknownAck() bool {
 	if _, used := s.ids[id]; used || s.nextID > 60000 || len(s.arrivals) > 60000 {
 		return false
 	}
-	owed := map[mqttcore.PacketType]mqttcore.PacketType{
-		mqttcore.TypePubRec: mqttcore.TypePubRel, mqttcore.TypePubRel: mqttcore.TypePubComp,
-	}
 	kinds := [...]mqttcore.PacketType{mqttcore.TypePubAck, mqttcore.TypePubRec, mqttcore.TypePubRel,
 		mqttcore.TypePubComp, mqttcore.TypeSubAck, mqttcore.TypeUnsubAck}
 	switch t := kinds[src.Intn(len(kinds))]; t {
@@ -229,8 +260,11 @@ func (l *link) unknownAck() bool {
 		}
 		return l.send(p)
 	default:
-		if answer, ok := owed[t]; ok {
-			l.provoked = append(l.provoked, provocation{answer, id})
+		switch t {
+		case mqttcore.TypePubRec: // PUBREL must follow, in its order: MQTT-4.6.0-4
+			l.toRel = append(l.toRel, id)
+		case mqttcore.TypePubRel:
+			l.provoked = append(l.provoked, provocation{mqttcore.TypePubComp, id})
 		}
 		l.sendAck(t, id, mqttcore.ReasonSuccess, false)
 	}
@@ -258,13 +292,16 @@ const (
 	inAll = in3 | in5
 )
 
-// illegalTable is what no server may send to a client that is connected, in the
-// versions named.
-var illegalTable = [...]struct {
+// illegality is a packet that no server may send, in the versions of in.
+type illegality struct {
 	name  string
 	in    uint8
 	bytes string
-}{
+}
+
+// illegalTable is what no server may send to a client that is connected, in the
+// versions named.
+var illegalTable = [...]illegality{
 	{"type 0", inAll, "\x00\x00"},
 	{"CONNECT", inAll, "\x10\x00"},
 	{"second CONNACK", in3, "\x20\x02\x00\x00"},
@@ -321,28 +358,119 @@ var illegalTable = [...]struct {
 // nothing.
 func (l *link) illegal() {
 	src := l.b.host.w.src
-	var packet []byte
-	name := "a packet with a byte changed"
-	if src.Intn(3) > 0 {
-		packet = l.mutated()
-	}
-	for packet == nil {
-		row := &illegalTable[src.Intn(len(illegalTable))]
-		if row.in>>(l.d.Version-mqttcore.V31)&1 != 0 {
-			name, packet = row.name, []byte(row.bytes)
-		} else if src.Intn(2) == 0 {
-			name, packet = illegalTable[0].name, []byte(illegalTable[0].bytes)
+	switch pick := src.Intn(4); {
+	case pick > 1:
+		if packet := l.mutated(); packet != nil {
+			l.sendIllegal("a packet with a byte changed", packet)
+			return
+		}
+	case pick == 1:
+		if name, packet := l.misplaced(); packet != nil {
+			l.sendIllegal(name, packet)
+			return
 		}
 	}
-	l.out = append(l.out, packet...)
-	l.b.Stats.Illegal++
-	l.b.Stats.PacketsOut++
-	if l.b.OnOddity != nil {
-		l.b.OnOddity("illegal: " + name)
+	l.sendOf(illegalTable[:])
+}
+
+// sendOf sends one of a table's packets that the version has; the first is of
+// all versions.
+func (l *link) sendOf(table []illegality) {
+	row := &table[l.b.host.w.src.Intn(len(table))]
+	if row.in>>(l.d.Version-mqttcore.V31)&1 == 0 {
+		row = &table[0]
 	}
-	l.mute, l.until = true, l.b.now+illegalPatience
+	l.sendIllegal(row.name, []byte(row.bytes))
+}
+
+func (l *link) sendIllegal(name string, packet []byte) {
+	b := l.b
+	l.out = append(l.out, packet...)
+	b.Stats.Illegal++
+	b.Stats.PacketsOut++
+	if b.OnOddity != nil {
+		b.OnOddity("illegal: " + name)
+	}
+	if b.OnIllegal != nil {
+		b.OnIllegal(l.s.id, l.conn, l.faultOf(packet))
+	}
+	l.mute, l.until = true, b.now+illegalPatience
 	l.mark()
-	l.b.arm(l)
+	b.arm(l)
+}
+
+// faultOf is the reason code for which a packet is illegal: the codec's, or else
+// it is where it comes that is wrong.
+func (l *link) faultOf(packet []byte) mqttcore.ReasonCode {
+	d := l.fromServer()
+	f, _, err := mqttcore.ConsumeFrame(packet, d, 0)
+	if err == nil {
+		_, err = mqttcore.Decode(f, d)
+	}
+	var e *mqttcore.Error
+	if errors.As(err, &e) && e.Code.AllowedIn(mqttcore.TypeDisconnect, mqttcore.FromClient) {
+		return e.Code
+	}
+	return mqttcore.ReasonProtocolError
+}
+
+// misplaced is a packet that is illegal only now, nil when there is no occasion
+// for one: an acknowledgement of the wrong kind, of a message that is certainly
+// not finished.
+func (l *link) misplaced() (name string, packet []byte) {
+	for _, a := range l.acks {
+		if l.s.arrivals[a.id].on != l.conn.id {
+			continue
+		}
+		switch a.t {
+		case mqttcore.TypePubAck:
+			return "PUBREC for a QoS 1 message", []byte{0x50, 2, byte(a.id >> 8), byte(a.id)}
+		case mqttcore.TypePubRec:
+			return "PUBACK for a QoS 2 message", []byte{0x40, 2, byte(a.id >> 8), byte(a.id)}
+		}
+	}
+	return "", nil
+}
+
+// greetings is what no server may send in place of CONNACK.
+var greetings = [...]illegality{
+	{"PINGRESP before CONNACK", inAll, "\xD0\x00"},
+	{"PUBLISH before CONNACK", in3, "\x30\x03\x00\x01a"},
+	{"PUBLISH before CONNACK", in5, "\x30\x04\x00\x01a\x00"},
+	{"PUBACK before CONNACK", inAll, "\x40\x02\x00\x01"},
+	{"SUBACK before CONNACK", in3, "\x90\x03\x00\x01\x00"},
+	{"DISCONNECT before CONNACK", in5, "\xE0\x00"},
+	{"AUTH of a method nobody named", in5, "\xF0\x08\x18\x06\x15\x00\x03odd"},
+	{"CONNACK of nothing", inAll, "\x20\x00"},
+	{"CONNACK with reserved flags", in311, "\x20\x02\x02\x00"},
+	{"CONNACK with reserved flags", in5, "\x20\x03\x02\x00\x00"},
+	{"CONNACK of no return code", in3, "\x20\x02\x00\x06"},
+	{"CONNACK of a client's reason", in5, "\x20\x03\x00\x04\x00"},
+	{"refusal with Session Present", in311, "\x20\x02\x01\x03"},
+	{"refusal with Session Present", in5, "\x20\x03\x01\x88\x00"},
+	{"CONNACK with Receive Maximum 0", in5, "\x20\x06\x00\x00\x03\x21\x00\x00"},
+	{"CONNACK with Maximum QoS 2", in5, "\x20\x05\x00\x00\x02\x24\x02"},
+	{"CONNACK with Maximum Packet Size 0", in5, "\x20\x08\x00\x00\x05\x27\x00\x00\x00\x00"},
+	{"CONNACK with Server Keep Alive twice", in5, "\x20\x09\x00\x00\x06\x13\x00\x01\x13\x00\x01"},
+	{"CONNACK with a method nobody named", in5, "\x20\x09\x00\x00\x06\x15\x00\x03odd"},
+	{"CONNACK with a topic alias", in5, "\x20\x06\x00\x00\x03\x23\x00\x01"},
+}
+
+// spoil sends something illegal in place of CONNACK, or nothing.
+func (l *link) spoil(c *mqttcore.Connect) bool {
+	b := l.b
+	if !b.host.w.chance(10*b.Config.Hostile.Illegal) {
+		return false
+	}
+	switch {
+	case !c.CleanStart || l.d.Version == mqttcore.V31 || b.host.w.src.Intn(2) == 0:
+		l.sendOf(greetings[:])
+	case l.d.Version == mqttcore.V5:
+		l.sendIllegal("Session Present on Clean Start", []byte("\x20\x03\x01\x00\x00"))
+	default:
+		l.sendIllegal("Session Present on Clean Start", []byte("\x20\x02\x01\x00"))
+	}
+	return true
 }
 
 // mutated is a packet that a server may send, with one byte changed such that it
@@ -350,17 +478,25 @@ func (l *link) illegal() {
 // must see what is wrong without waiting for more.
 func (l *link) mutated() []byte {
 	src, d := l.b.host.w.src, l.fromServer()
+	var props mqttcore.Properties
+	l.add(&props, mqttcore.ContentType("odd"))
+	l.add(&props, mqttcore.UserProperty("mood", "bad"))
 	samples := [...]mqttcore.Packet{
 		&mqttcore.Publish{Topic: []byte("odd/mutated"), Payload: []byte("x"), ID: 0xFFF0, QoS: mqttcore.QoS2},
 		&mqttcore.Publish{Topic: []byte("odd/mutated"), Payload: []byte("x")},
 		&mqttcore.SubAck{ID: 0xFFF0, Codes: []byte{0, 1, 2}},
+		&mqttcore.Publish{Topic: []byte("odd/mutated"), Payload: []byte("x"), Props: props},
+		&mqttcore.UnsubAck{ID: 0xFFF0, Codes: []byte{0, 0x11}},
 		&mqttcore.Ack{Type: mqttcore.TypePubAck, ID: 0xFFF0},
+		&mqttcore.Ack{Type: mqttcore.TypePubRel, ID: 0xFFF0},
+		&mqttcore.Ack{Type: mqttcore.TypePubRec, ID: 0xFFF0, Code: mqttcore.ReasonQuotaExceeded},
+		&mqttcore.Disconnect{Code: mqttcore.ReasonServerBusy},
 		&mqttcore.Ping{Type: mqttcore.TypePingResp},
 	}
 	for range 8 {
 		b, err := samples[src.Intn(len(samples))].AppendTo(nil, d)
 		if err != nil {
-			panic("sim: " + err.Error())
+			continue // the version does not have it
 		}
 		b[src.Intn(len(b))] ^= byte(1 + src.Intn(255))
 		f, n, err := mqttcore.ConsumeFrame(b, d, 0)

@@ -102,17 +102,21 @@ func TestBrokerTalks(t *testing.T) {
 func TestBrokerIllegalIsLast(t *testing.T) {
 	eachVersion(t, func(t *testing.T, v mqttcore.Version) {
 		for seed := range uint64(30) {
-			w, b := New(Seed(seed), Faults{}), NewBroker(BrokerConfig{Hostile: Hostility{Illegal: 1000}})
+			w, b := New(Seed(seed), Faults{}), NewBroker(BrokerConfig{})
 			server, r := w.Add("broker", b), &raw{v: v}
 			h := w.Add("client", r)
 			c := h.Dial(server)
 			w.Run(time.Millisecond)
-			for _, p := range []mqttcore.Packet{kept(v, "a"), sub(1, to("x", 1)), pub("x", "m", 1, 1), &mqttcore.Ping{Type: mqttcore.TypePingReq}} {
+			for i, p := range []mqttcore.Packet{kept(v, "a"), sub(1, to("x", 1)), pub("x", "m", 1, 1), &mqttcore.Ping{Type: mqttcore.TypePingReq}} {
 				out, err := p.AppendTo(nil, mqttcore.Dialect{Version: v, From: mqttcore.FromClient})
 				if err != nil {
 					t.Fatal(err)
 				}
 				c.Write(out)
+				if i == 0 {
+					w.Run(time.Second)
+					b.Config.Hostile.Illegal = 1000
+				}
 			}
 			w.Run(time.Second)
 			// CONNACK, SUBACK, and one that is wrong, or wrong where it comes.
@@ -131,6 +135,82 @@ func TestBrokerIllegalIsLast(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What comes in place of CONNACK ends the attempt, and the next one finds all as
+// it was.
+func TestBrokerSpoilsGreeting(t *testing.T) {
+	for _, clean := range []bool{false, true} {
+		seen := map[string]bool{}
+		eachVersion(t, func(t *testing.T, v mqttcore.Version) {
+			for seed := range uint64(300) {
+				b := NewBroker(BrokerConfig{Hostile: Hostility{Illegal: 1000}})
+				s := &stage{t: t, w: New(Seed(seed), Faults{}), b: b}
+				s.host = s.w.Add("broker", b)
+				var told mqttcore.ReasonCode
+				b.OnOddity = func(name string) { seen[name] = true }
+				b.OnIllegal = func(_ string, _ *Conn, code mqttcore.ReasonCode) { told = code }
+				cfg := lasting(v)
+				cfg.CleanStart = clean
+				p := s.peer(cfg)
+				p.conn = p.h.Dial(s.host)
+				s.run()
+				ev := p.take(mqttcore.EventClosed)
+				if ev.Cause != mqttcore.CauseProtocolViolation || ev.Code != told && ev.Code != mqttcore.ReasonProtocolError {
+					t.Errorf("seed %d: %v; want a protocol violation, %v", seed, &ev, told)
+				}
+				b.Config.Hostile = Hostility{}
+				s.connect(p)
+				s.settled(p)
+			}
+		})
+		for _, row := range greetings {
+			if name := "illegal: " + row.name; !seen[name] {
+				t.Errorf("clean start %v: never %s", clean, name)
+			}
+		}
+		if seen["illegal: Session Present on Clean Start"] != clean {
+			t.Errorf("clean start %v: %v", clean, seen)
+		}
+	}
+}
+
+// What an earlier connection left unanswered is acknowledged where the window
+// makes sure that it has not come again; the client gives no place in the window
+// back for it, and does not send it again.
+func TestBrokerLateAck(t *testing.T) {
+	for _, test := range []struct {
+		window uint16 // on the second connection
+		late   int    // so many of five messages
+		again  int    // that come again
+	}{{5, 0, 5}, {4, 1, 4}, {1, 4, 1}} {
+		t.Run(fmt.Sprint(test.window), func(t *testing.T) {
+			s := newStage(t, BrokerConfig{AckDelay: time.Hour, Hostile: Hostility{Late: 1000}})
+			late := 0
+			s.b.OnOddity = func(string) { late++ }
+			cfg := lasting(v5)
+			p := s.peer(cfg)
+			s.connect(p)
+			for i := range 5 {
+				p.publish("x", fmt.Sprint(i), 1, uint64(i))
+			}
+			s.run()
+			p.drop()
+			s.run()
+			s.b.Config.AckDelay, s.b.Config.ReceiveMaximum = 0, test.window
+			s.connect(p)
+			s.settled(p)
+			again := 0
+			for _, typ := range p.sent {
+				if typ == mqttcore.TypePublish {
+					again++
+				}
+			}
+			if late != test.late || again != test.again {
+				t.Errorf("%d acknowledged late and %d sent again, want %d and %d", late, again, test.late, test.again)
+			}
+		})
+	}
 }
 
 // The same source gives the same run, malice included, and so does its tape.
@@ -245,7 +325,7 @@ func TestBrokerHostile(t *testing.T) {
 			}
 		}
 		for _, name := range Oddities() {
-			if seen[name] == 0 && v == v5 {
+			if seen[name] == 0 && v == v5 && name != oddNames[oddLateAck] { // which has a test of its own
 				t.Errorf("never: %s", name)
 			}
 		}

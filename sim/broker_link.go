@@ -72,6 +72,7 @@ type link struct {
 	aliasesIn [][]byte // by number-1: the topics that the broker knows
 	unacked   int      // messages of the client's that count against receiveMaximum
 	resentTo  uint32   // how far into the old messages the client's resends have come
+	relTo     uint32   // the same of its PUBRELs
 	acks      []heldAck
 	// What the client has still to answer, in order.
 	toAck, toRec, toRel []uint16
@@ -439,10 +440,13 @@ func (l *link) trim(p mqttcore.Packet) {
 	*props = left
 }
 
+// holdsBack reports whether acknowledgements wait before they are sent.
+func (l *link) holdsBack() bool { return l.b.Config.AckDelay > 0 || len(l.acks) > 0 }
+
 // acknowledge answers a message, now or after AckDelay.
 func (l *link) acknowledge(t mqttcore.PacketType, id uint16, code mqttcore.ReasonCode) {
-	if d := l.b.Config.AckDelay; d > 0 || len(l.acks) > 0 {
-		l.acks = append(l.acks, heldAck{l.b.now + d, t, id, code})
+	if l.holdsBack() {
+		l.acks = append(l.acks, heldAck{l.b.now + l.b.Config.AckDelay, t, id, code})
 		l.b.arm(l)
 		return
 	}

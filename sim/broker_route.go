@@ -116,17 +116,25 @@ func matches(filter, topic []byte) bool {
 	if len(topic) > 0 && topic[0] == '$' && (filter[0] == '#' || filter[0] == '+') { // MQTT-4.7.2-1
 		return false
 	}
-	f, t := bytes.Split(filter, []byte{'/'}), bytes.Split(topic, []byte{'/'})
-	for i, level := range f {
-		if string(level) == "#" {
+	for {
+		f, filterRest, filterGoesOn := bytes.Cut(filter, slash)
+		if string(f) == "#" {
 			return true
 		}
-		if i >= len(t) || string(level) != "+" && string(level) != string(t[i]) {
+		t, topicRest, topicGoesOn := bytes.Cut(topic, slash)
+		switch {
+		case string(f) != "+" && string(f) != string(t):
 			return false
+		case !filterGoesOn:
+			return !topicGoesOn
+		case !topicGoesOn:
+			return string(filterRest) == "#" // which stands for the level above it too
 		}
+		filter, topic = filterRest, topicRest
 	}
-	return len(f) == len(t)
 }
+
+var slash = []byte{'/'}
 
 // receive takes a message from a client, and returns the code to acknowledge it
 // with.

@@ -35,12 +35,14 @@ type session struct {
 	queue, sent line
 	ids         map[uint16]*exchange
 	nextID      uint16
-	held        int // identifiers in ids without an exchange
-	stalled     int // exchanges in sent that this connection has still to send again
+	low         uint16 // the identifiers up to this one are all taken
+	held        int    // identifiers in ids without an exchange
+	stalled     int    // exchanges in sent that this connection has still to send again
 
 	// From the client: what its packet identifiers last stood for.
 	arrivals map[uint16]arrival
 	arrived  uint32 // how many messages
+	recs     uint32 // how many PUBRECs were sent
 	open     int    // QoS 2 messages that are not released
 }
 
@@ -98,6 +100,7 @@ type arrival struct {
 	digest uint32
 	on     uint64 // number of the connection against whose window it counts
 	last   uint64 // number of the connection on which its PUBREL last came
+	rec    uint32 // of the PUBRECs that were sent, the last for it
 	state  arrivalState
 }
 
@@ -105,6 +108,7 @@ type arrivalState uint8
 
 const (
 	arrivalAnswered arrivalState = iota // finished, as far as the broker is concerned
+	arrivalOwed                         // QoS 1, taken, and PUBACK has not been sent
 	arrivalHeld                         // QoS 2, and PUBREC has not been sent
 	arrivalReceived                     // QoS 2, and PUBREC has been sent
 	arrivalReleased                     // QoS 2, and PUBREL has come
@@ -249,7 +253,7 @@ func (s *session) identify(x *exchange) bool {
 		s.ids = map[uint16]*exchange{}
 	}
 	if s.b.Config.LowIDs {
-		s.nextID = 0
+		s.nextID = s.low
 	}
 	for {
 		if s.nextID++; s.nextID == 0 {
@@ -258,9 +262,18 @@ func (s *session) identify(x *exchange) bool {
 		if _, taken := s.ids[s.nextID]; !taken {
 			x.id = s.nextID
 			s.ids[x.id] = x
+			if s.b.Config.LowIDs {
+				s.low = x.id
+			}
 			return true
 		}
 	}
+}
+
+// release makes a packet identifier free.
+func (s *session) release(id uint16) {
+	delete(s.ids, id)
+	s.low = min(s.low, id-1)
 }
 
 // transmit sends PUBLISH, or PUBREL where that is what is next.
@@ -277,9 +290,11 @@ func (s *session) transmit(x *exchange) {
 		// Too large for the client: as good as delivered (MQTT-3.1.2-25). One that
 		// may have arrived before keeps its identifier, which the client may know.
 		s.sent.remove(x)
-		if delete(s.ids, x.id); x.dup {
+		if x.dup {
 			s.ids[x.id] = nil
 			s.held++
+		} else {
+			s.release(x.id)
 		}
 		s.discard(x)
 		return
@@ -313,7 +328,7 @@ func (b *Broker) recycle(x *exchange) {
 // finish ends an exchange.
 func (s *session) finish(x *exchange) {
 	s.sent.remove(x)
-	delete(s.ids, x.id)
+	s.release(x.id)
 	s.unstall(x)
 	if x.charged {
 		s.link.quota++
@@ -334,6 +349,7 @@ func (s *session) resume(present bool) {
 	if !present {
 		return
 	}
+	s.link.belated()
 	for x := s.sent.first; x != nil; {
 		next := x.next
 		if x.released || s.link.quota > 0 && s.stalled == 0 {
@@ -360,6 +376,9 @@ func (l *link) publish(f mqttcore.Frame) {
 	s := l.s
 	if s.arrivals == nil {
 		s.arrivals = map[uint16]arrival{}
+	}
+	if b.OnCopy != nil {
+		b.OnCopy(s.id, l.conn, p)
 	}
 	a, known := s.arrivals[p.ID]
 	held := known && (a.state == arrivalHeld || a.state == arrivalReceived)
@@ -392,10 +411,16 @@ func (l *link) publish(f mqttcore.Frame) {
 	code, t := b.receive(s, p), mqttcore.TypePubAck
 	if p.QoS == mqttcore.QoS2 {
 		t = mqttcore.TypePubRec
-		if !code.IsError() {
-			a.state = arrivalHeld
-			s.open++
+	}
+	switch {
+	case code.IsError():
+	case t == mqttcore.TypePubAck:
+		if l.holdsBack() {
+			a.state = arrivalOwed
 		}
+	default:
+		a.state = arrivalHeld
+		s.open++
 	}
 	s.arrivals[p.ID] = a
 	l.acknowledge(t, p.ID, code)
@@ -441,6 +466,15 @@ func (l *link) inOrder(number uint32) {
 	l.resentTo = number
 }
 
+// relInOrder checks that PUBRELs come again in the order of the PUBRECs of
+// earlier connections.
+func (l *link) relInOrder(rec uint32) {
+	if rec < l.relTo {
+		l.violate(l.rule("MQTT-4.6.0-4"), "PUBRELs sent again in another order than the PUBRECs")
+	}
+	l.relTo = rec
+}
+
 // repeated handles a PUBLISH whose identifier stands for a QoS 2 message that is
 // not released (MQTT-4.3.3-10).
 func (l *link) repeated(p *mqttcore.Publish, a arrival, digest uint32) {
@@ -472,8 +506,10 @@ func (l *link) answer(t mqttcore.PacketType, id uint16, code mqttcore.ReasonCode
 	case t == mqttcore.TypePubRec && !code.IsError():
 		if a.state == arrivalHeld {
 			a.state = arrivalReceived
-			l.s.arrivals[id] = a
 		}
+		l.s.recs++
+		a.rec = l.s.recs
+		l.s.arrivals[id] = a
 		l.toRel = append(l.toRel, id)
 	case t == mqttcore.TypePubComp:
 		if a.on == l.conn.id && a.state == arrivalReleased {
@@ -483,6 +519,10 @@ func (l *link) answer(t mqttcore.PacketType, id uint16, code mqttcore.ReasonCode
 		}
 	default: // PUBACK, or a PUBREC that refuses
 		l.unacked--
+		if a.state == arrivalOwed {
+			a.state = arrivalAnswered
+			l.s.arrivals[id] = a
+		}
 	}
 	l.sendAck(t, id, code, false)
 }
@@ -596,6 +636,10 @@ func (l *link) wasProvoked(t mqttcore.PacketType, id uint16) bool {
 func (l *link) released(p *mqttcore.Ack) {
 	id, code := p.ID, mqttcore.ReasonSuccess
 	a, known := l.s.arrivals[id]
+	asked := slices.Contains(l.toRel, id) // on this connection
+	if asked {
+		l.toRel = l.answered(l.toRel, id, "MQTT-4.6.0-4", "PUBRELs in another order than the PUBRECs")
+	}
 	switch {
 	case known && a.state == arrivalReleased && l.wasProvoked(mqttcore.TypePubRel, id):
 		return // the answer to a repeat: PUBCOMP is on its way
@@ -603,14 +647,20 @@ func (l *link) released(p *mqttcore.Ack) {
 		l.violate(l.rule("MQTT-4.3.3-4"), "PUBREL without PUBREC")
 		fallthrough
 	case known && a.state == arrivalReceived:
-		l.toRel = l.answered(l.toRel, id, "MQTT-4.6.0-4", "PUBRELs in another order than the PUBRECs")
+		if !asked {
+			l.relInOrder(a.rec)
+		}
 		a.state = arrivalReleased
 		l.s.open--
 	default: // 3.x sends it again even when the session was lost
 		code = mqttcore.ReasonPacketIdentifierNotFound
 		again := a.state == arrivalReleased && a.last != l.conn.id
 		lost := !known && l.d.Version != mqttcore.V5
-		if !l.wasProvoked(mqttcore.TypePubRel, id) && !again && !lost {
+		switch {
+		case asked || l.wasProvoked(mqttcore.TypePubRel, id):
+		case again:
+			l.relInOrder(a.rec)
+		case !lost:
 			l.violate(l.rule("MQTT-4.3.3-4"), "PUBREL for a message that is not there")
 		}
 	}

@@ -42,7 +42,7 @@ func TestBugs(t *testing.T) {
 		go func() {
 			defer func() { <-free; all.Done() }()
 			b := &bugs[i]
-			if found, err := b.hunt(root, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			if found, err := b.hunt(root, filepath.Join(dir, strconv.Itoa(i)), "TestBugHunt", huntEnv+"="+strconv.Itoa(b.runs)); err != nil {
 				t.Errorf("%s: %v", b.name, err)
 			} else {
 				t.Logf("%-60s | %-40s | within %4d: %s", b.name, b.breaks, b.runs, found)
@@ -52,12 +52,31 @@ func TestBugs(t *testing.T) {
 	all.Wait()
 }
 
+// TestBugTexts: each bug can be put into the code as it is.
+func TestBugTexts(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for i := range bugs {
+		b := &bugs[i]
+		if _, err := b.apply(root, t.TempDir()); err != nil {
+			t.Errorf("%s: %v", b.name, err)
+		}
+		if names[b.name] {
+			t.Errorf("%s: there are two", b.name)
+		}
+		names[b.name] = true
+	}
+}
+
 // huntTime is how long a campaign may take: a bug can make it go on for ever.
 const huntTime = time.Minute
 
-// hunt puts the bug into a program of its own and lets that look for it. It
-// returns what was found.
-func (b *bug) hunt(root, dir string) (string, error) {
+// hunt puts the bug into a program of its own and lets a test of that look for
+// it, with env in its environment. It returns what was found.
+func (b *bug) hunt(root, dir, test, env string) (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
@@ -74,9 +93,9 @@ func (b *bug) hunt(root, dir string) (string, error) {
 	defer func() { _ = os.Remove(program) }()
 	ctx, stop := context.WithTimeout(context.Background(), huntTime)
 	defer stop()
-	run := exec.CommandContext(ctx, program, "-test.run=^TestBugHunt$")
+	run := exec.CommandContext(ctx, program, "-test.run=^"+test+"$")
 	run.Dir = dir
-	run.Env = append(os.Environ(), huntEnv+"="+strconv.Itoa(b.runs))
+	run.Env = append(os.Environ(), env)
 	out, err := run.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if found, ok := strings.CutPrefix(strings.TrimSpace(line), caughtMark); ok {
@@ -84,9 +103,9 @@ func (b *bug) hunt(root, dir string) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("the campaign failed otherwise: %w\n%s", err, out)
+		return "", fmt.Errorf("%s failed otherwise: %w\n%s", test, err, out)
 	}
-	return "", fmt.Errorf("not caught in %d runs", b.runs)
+	return "", fmt.Errorf("not caught by %s with %s", test, env)
 }
 
 // apply writes the changed files and the overlay that puts them in the place of

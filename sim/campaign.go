@@ -3,6 +3,8 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"mqttcore"
@@ -41,8 +43,11 @@ type BrokerKnobs struct {
 	Shrink         bool // the receive maximum changes between connections
 	LowIDs         bool
 	KeepAlive      uint16
-	Odd, Talk      int // of its Hostility
-	Refuse         int // of a thousand messages, in 5.0: so many are refused
+	Odd, Talk      int  // of its Hostility
+	Illegal        int  // the same
+	Late           int  // the same, and each connection has a Receive Maximum of its own
+	Lower          bool // the Maximum QoS changes between connections, in 5.0
+	Refuse         int  // of a thousand messages, in 5.0: so many are refused
 }
 
 // Limits of what Draw draws, for those who want less.
@@ -99,6 +104,22 @@ func Draw(src Source, l Limits) Knobs {
 		}
 		k.Clients = append(k.Clients, c)
 	}
+	// These came later: what stands before them is drawn as ever.
+	switch src.Intn(6) {
+	case 4:
+		k.Broker.Lower = true
+	case 5: // it takes acknowledgements that wait, and windows that shrink
+		k.Broker.Late, k.Broker.AckDelay = 200+src.Intn(800), time.Duration(100+src.Intn(900))*time.Millisecond
+	}
+	if !l.NoFaults && src.Intn(4) == 3 {
+		k.Broker.Illegal = 1 + src.Intn(8)
+	}
+	for i := range k.Clients {
+		load := &k.Clients[i].Load
+		if load.Misuse = some(2); !l.NoFaults {
+			load.FailCommit = some(8)
+		}
+	}
 	return k
 }
 
@@ -106,7 +127,7 @@ func Draw(src Source, l Limits) Knobs {
 // runs with all versions and faults must have reached: one that has not did not
 // look where it should.
 func RareStates() []string {
-	return []string{
+	states := []string{
 		"a session that was made anew behind the client's back",
 		"accepted again",
 		"backlog over quota",
@@ -114,23 +135,41 @@ func RareStates() []string {
 		"broker restarted",
 		"closed: connect timeout",
 		"closed: keep alive timeout",
+		"closed: protocol violation",
 		"closed: server disconnect",
 		"crash after write",
 		"crash before act",
 		"crash between act and commit",
 		"crash between commit and write",
 		"delivered again",
+		"dropped: expired",
+		"dropped: not allowed",
 		"dropped: overflow",
+		"dropped: refused",
 		"dropped: session ended",
 		"dropped: session lost",
+		"failed commit",
+		"failed commit that is on disk",
+		"failed commit that is torn",
+		"illegal packet answered",
 		"more than a burst",
+		"request dropped",
 		"resumed while queued",
 		"resumed while released",
 		"resumed while sent",
 		"session ended",
 		"session present",
 		"stale token",
+		"unknown message",
 	}
+	for _, name := range Oddities() {
+		states = append(states, "odd: "+name)
+	}
+	for i := range misuses {
+		states = append(states, "misuse: "+misuses[i].name)
+	}
+	slices.Sort(states)
+	return states
 }
 
 // String tells the knobs in one line.
@@ -189,13 +228,16 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 	if watch != nil {
 		watch(w)
 	}
-	l := &Ledger{Strict: true, Strangers: k.Broker.Odd > 0}
+	l := &Ledger{Strict: true, Strangers: k.Broker.Odd > 0, Limits: k.Broker.Lower}
 	b := NewBroker(BrokerConfig{
 		ReceiveMaximum: k.Broker.ReceiveMaximum, TopicAliasMaximum: k.Broker.Aliases, Aliases: k.Broker.Aliases,
 		AckDelay: k.Broker.AckDelay, MaxKeepAlive: k.Broker.KeepAlive, Unique: true, LowIDs: k.Broker.LowIDs,
-		Hostile: Hostility{Odd: k.Broker.Odd, Talk: k.Broker.Talk},
+		Hostile: Hostility{Odd: k.Broker.Odd, Talk: k.Broker.Talk, Illegal: k.Broker.Illegal, Late: k.Broker.Late},
 	})
 	b.Config.RefusePublish = func(client string, p *mqttcore.Publish) mqttcore.ReasonCode {
+		if k.Broker.Refuse == 0 {
+			return mqttcore.ReasonSuccess
+		}
 		i, ok := l.names[client]
 		n, _ := messageOf(p.Payload)
 		// It says the same when the message comes again.
@@ -203,6 +245,9 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 			return mqttcore.ReasonQuotaExceeded
 		}
 		return mqttcore.ReasonSuccess
+	}
+	if k.Broker.Late > 0 {
+		b.Config.Hostile.Shrink = 4
 	}
 	watchBroker(b, l)
 	server := w.Add("broker", b)
@@ -229,6 +274,9 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 			b.Forget(fmt.Sprintf("c%d", src.Intn(len(apps))))
 		case k.Broker.Shrink && n > 5000 && n < 5100:
 			b.Config.ReceiveMaximum = uint16(1 + src.Intn(6))
+		case k.Broker.Lower && n > 4000 && n < 4050:
+			b.Config.NoQoS1 = n < 4010
+			b.Config.NoQoS2 = n < 4030
 		}
 	}
 	err := settle(w, l, b, apps)
@@ -249,6 +297,13 @@ func watchBroker(b *Broker, l *Ledger) {
 	b.OnDiscard = func(client string, p *mqttcore.Publish) { l.Excused(client, p.Payload) }
 	b.OnEnd = l.Ended
 	b.OnViolation = l.Violation
+	b.OnIllegal = l.Illegal
+	b.OnOddity = func(name string) {
+		if !strings.HasPrefix(name, "illegal: ") { // "illegal packet answered" counts them
+			l.seen("odd: " + name)
+		}
+	}
+	b.OnCopy = l.Copy
 }
 
 // settle stops the faults and the commands, and sees whether all comes to its
@@ -267,7 +322,7 @@ func settle(w *World, l *Ledger, b *Broker, apps []*App) error {
 		a.Quiet()
 	}
 	for end := w.Now().Add(calm); ; {
-		w.Run(10 * time.Second)
+		pass(w, l, 10*time.Second)
 		if l.Failure != nil {
 			return l.Failure
 		}
@@ -281,17 +336,35 @@ func settle(w *World, l *Ledger, b *Broker, apps []*App) error {
 	}
 }
 
+// busy is how many steps of a world without faults and commands are too many for
+// a few minutes.
+const busy = 1_000_000
+
+// pass lets time pass, until something is wrong.
+func pass(w *World, l *Ledger, d time.Duration) {
+	end, steps := w.now+d, 0
+	for l.Failure == nil && w.next() <= end && w.Step() {
+		if steps++; steps == busy {
+			l.contradict("world", "%d steps in less than %v, and nobody asked for anything", busy, d)
+		}
+	}
+	w.now = max(w.now, end)
+}
+
 // rest sees whether a world that has settled stays as it is: keep alive keeps the
 // connections, and no identifier is missing.
 func rest(w *World, l *Ledger, b *Broker) error {
-	w.Run(2 * time.Minute) // the clocks that went wrong are past it
+	pass(w, l, 2*time.Minute) // the clocks that went wrong are past it
 	before := b.Stats
-	w.Run(2 * time.Minute)
+	pass(w, l, 2*time.Minute)
 	if l.Failure == nil && b.Stats.KeepAliveTimeouts != before.KeepAliveTimeouts {
 		return &Contradiction{"broker", "keep alive does not keep a connection"}
 	}
-	if l.Failure == nil && w.steps%32 == 0 { // this takes time
-		l.identifiers()
+	if l.Failure == nil && w.steps%16 == 0 { // this takes time
+		l.identifiers(fewIDs)
+	}
+	if l.Failure == nil && w.steps%1024 == 0 { // and this a hundred times as much
+		l.identifiers(1 << 16)
 	}
 	return l.Failure
 }
@@ -301,6 +374,7 @@ func settled(l *Ledger, b *Broker) error {
 		return err
 	}
 	for _, s := range b.Sessions() {
+		s.Incoming = max(0, s.Incoming-l.heldBy(s.ClientID))
 		if !s.Settled() {
 			return &Contradiction{s.ClientID, fmt.Sprintf("the broker's session is not settled: %+v", s)}
 		}

@@ -50,7 +50,8 @@ func TestCampaign(t *testing.T) {
 			// a session, and 3.x of no receive maximum.
 			for _, s := range []string{"accepted again", "backlog over quota", "broker lost its sessions", "broker restarted",
 				"crash after write", "crash before act", "crash between act and commit", "crash between commit and write",
-				"delivered again", "dropped: session lost", "resumed while released", "resumed while sent", "session ended",
+				"delivered again", "dropped: session lost", "failed commit", "illegal packet answered", "request dropped",
+				"resumed while released", "resumed while sent", "session ended",
 				"session present", "stale token"} {
 				if !slices.Contains(RareStates(), s) {
 					t.Errorf("%q is no rare state", s)
@@ -126,9 +127,28 @@ func TestDrawNoFaults(t *testing.T) {
 			t.Errorf("seed %d: %v", seed, r.Err)
 		}
 		c := r.Counts
-		if n := c.Cuts + c.HalfOpens + c.Jumps + c.Refused + c.Crashes + c.Chunks; n != 0 {
+		if n := c.Cuts + c.HalfOpens + c.Jumps + c.Refused + c.Crashes + c.Chunks + c.FailedCommits + r.Stats.Illegal; n != 0 {
 			t.Errorf("seed %d: %d faults: %+v", seed, n, c)
 		}
+	}
+}
+
+// restless is a node that wants to be woken at once, always.
+type restless struct{}
+
+func (restless) Handle(h *Host, _ Event) time.Time { return h.Now() }
+
+// TestPass: a world that does not let time pass is found out, and one in which
+// something is wrong is not gone on with.
+func TestPass(t *testing.T) {
+	w, l := New(Seed(1), Faults{}), &Ledger{}
+	w.Add("r", restless{})
+	if pass(w, l, time.Second); l.Failure == nil || l.Failure.Error() != "world: 1000000 steps in less than 1s, and nobody asked for anything" {
+		t.Errorf("got %v", l.Failure)
+	}
+	steps := w.Steps()
+	if pass(w, l, time.Second); w.Steps() != steps {
+		t.Errorf("%d steps more", w.Steps()-steps)
 	}
 }
 

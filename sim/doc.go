@@ -12,6 +12,14 @@
 //	client := w.Add("client", myClient)
 //	w.Run(time.Minute)
 //
+// A [Gate] lets real connections into a world, whose time is then the clock's:
+// for programs that need a server to talk to, or a bad network on the way.
+//
 // [Broker] is a naive model of an MQTT server. It shares with the client under
-// test only the codec, so that a bug cannot cancel itself out.
+// test only the codec, so that a bug cannot cancel itself out. What it says is
+// compared with what mosquitto says: see differences.md in the interop module.
+//
+// [Explore] looks at everything that can happen to the real client and the
+// broker within a small [Scope], breadth first, and finds a shortest way to what
+// must not be.
 package sim

@@ -1,7 +1,11 @@
+// This file holds the ledger's messages: what was promised of them, and what
+// came of it. Requests and connections stand in ledger_wire.go.
+
 package sim
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -14,11 +18,13 @@ import (
 type Ledger struct {
 	// Failure is the first contradiction, or nil.
 	Failure error
-	// Strict is unset in runs with a hostile broker, where a connection may end
-	// with a protocol violation.
+	// Strict is unset where the broker is somebody else's, who may err: a
+	// connection may end with a protocol violation that nobody told of.
 	Strict bool
 	// Strangers is set in runs with a broker that sends messages of its own.
 	Strangers bool
+	// Limits is set in runs with a broker that takes now more and now less.
+	Limits bool
 	// Every is after how many steps of an application the complete comparisons
 	// are made; 0 is 64.
 	Every int
@@ -26,10 +32,11 @@ type Ledger struct {
 	apps     []appRow
 	names    map[string]int
 	messages []messageRow
+	requests []requestRow // by tag
 	counters []Counter
-	tags     uint64
 	steps    int
 	scratch  [3][]byte
+	ids      []uint16
 }
 
 // Contradiction is what an oracle found: something came to pass that must not.
@@ -62,15 +69,19 @@ type appRow struct {
 	// the protocol's gap, not the client's.
 	stale, blurred bool
 	nums           map[uint64]uint64 // tags by the numbers that ops give
+	held           map[uint64]bool   // numbers of messages whose identifier is all that is left
 	up             int               // epoch of the application in which it was last connected
+	illegal        uint64            // number of the connection over which something illegal came last
+	right          mqttcore.ReasonCode
 }
 
 type messageRow struct {
 	app      int
 	topic    int
 	qos      mqttcore.QoS
-	durable  bool // its put was committed: from here on it must not be lost
-	sent     bool // so was its identifier
+	durable  bool   // its put was committed: from here on it must not be lost
+	sent     bool   // so was its identifier
+	sentOn   uint64 // number of the connection that it was to be sent on then; 0: there was none
 	fate     bool
 	accepted uint8 // by the broker, as new
 	excused  bool  // its session was lost on the way
@@ -81,11 +92,6 @@ const maxTopics = 64
 
 // tagBit marks tags of requests, which are no message numbers.
 const tagBit = 1 << 63
-
-func (l *Ledger) tag() uint64 {
-	l.tags++
-	return l.tags | tagBit
-}
 
 func (l *Ledger) fail(a *App, format string, args ...any) {
 	l.contradict(l.apps[a.id].name, format, args...)
@@ -160,7 +166,22 @@ func (l *Ledger) op(a *App, op *mqttcore.Op) {
 		}
 	case mqttcore.OpSent:
 		if tag, ok := row.nums[op.Num]; ok && tag < uint64(len(l.messages)) {
-			l.messages[tag].sent = true
+			m := &l.messages[tag]
+			if m.sent = true; a.conn != nil {
+				m.sentOn = a.conn.id
+			}
+		}
+	case mqttcore.OpHold:
+		if row.held == nil {
+			row.held = map[uint64]bool{}
+		}
+		row.held[op.Num] = true
+	case mqttcore.OpDelete:
+		delete(row.nums, op.Num)
+		delete(row.held, op.Num)
+	case mqttcore.OpClear:
+		if op.Sent {
+			clear(row.held)
 		}
 	}
 }
@@ -173,9 +194,6 @@ func (l *Ledger) effect(a *App, f effect) {
 	case mqttcore.EventConnected:
 		l.apps[a.id].stale = false // it knows now, also after a crash
 	case mqttcore.EventPublished, mqttcore.EventDropped:
-		if f.tag&tagBit != 0 {
-			return
-		}
 		if f.tag >= uint64(len(l.messages)) {
 			l.fail(a, "a fate for tag %d, which nobody gave", f.tag)
 			return
@@ -190,6 +208,8 @@ func (l *Ledger) effect(a *App, f effect) {
 			l.fail(a, "message %d is published, and the broker never had it", f.tag)
 		case m.sent && (f.why == mqttcore.DropExpired || f.why == mqttcore.DropOverflow):
 			l.fail(a, "message %d was sent, and dropped as if it had not been: %v", f.tag, f.why)
+		case f.why == mqttcore.DropNotAllowed && !l.Limits:
+			l.fail(a, "message %d was dropped for what the broker does not take, and it takes all", f.tag)
 		case !m.sent && !a.Config.DropQueued && (f.why == mqttcore.DropSessionLost || f.why == mqttcore.DropSessionEnded):
 			l.fail(a, "message %d was never sent, and went with the session", f.tag)
 		}
@@ -373,8 +393,8 @@ func (l *Ledger) closed(a *App, ev *mqttcore.Event) {
 	if a.c.State() == mqttcore.StateDisconnected && row.up == a.epoch && s.Expiry() == 0 && s.Established() {
 		l.fail(a, "a session of no expiry outlives its connection")
 	}
-	if l.Strict && ev.Cause == mqttcore.CauseProtocolViolation {
-		l.fail(a, "closed: %v", ev)
+	if ev.Cause == mqttcore.CauseProtocolViolation {
+		l.violated(a, ev)
 	}
 }
 
@@ -424,14 +444,21 @@ func (l *Ledger) complete(a *App) {
 	if !bytes.Equal(b[0], b[1]) {
 		l.fail(a, "the fold of the ops is not the session")
 	}
+	l.outgoing(a)
 	t := a.c.Deadline()
-	if a.h != nil && !a.c.More() && (t.IsZero() || a.h.Now().Before(t)) {
-		if b[2] = a.c.Clone().Tick(b[2][:0], a.h.Now()); len(b[2]) != 0 {
+	if a.c.More() {
+		return
+	}
+	c := a.c.Clone()
+	if a.h != nil && (t.IsZero() || a.h.Now().Before(t)) {
+		if b[2] = c.Tick(b[2][:0], a.h.Now()); len(b[2]) != 0 {
 			l.fail(a, "there is more to send than More tells")
 		}
+		if !c.Deadline().Equal(t) {
+			l.fail(a, "a Tick before the deadline moves it")
+		}
 	}
-	if !t.IsZero() && !a.c.More() {
-		c := a.c.Clone()
+	if !t.IsZero() {
 		b[0] = c.AppendState(b[0][:0], t)
 		b[2] = c.Tick(b[2][:0], t)
 		b[1] = c.AppendState(b[1][:0], t)
@@ -449,20 +476,36 @@ func (l *Ledger) complete(a *App) {
 	}
 }
 
-// identifiers takes all packet identifiers of each application that rests.
-func (l *Ledger) identifiers() {
+// fewIDs is how many packet identifiers are more than the applications use.
+const fewIDs = 512
+
+// identifiers takes packet identifiers of each application that rests, until it
+// has at least that many, and all from 1 to the highest that it was given: then
+// none of them is lost. Where one is missing it goes on to the last, and counts.
+func (l *Ledger) identifiers(least int) {
 	var s mqttcore.Subscribe
 	_ = s.Subscriptions.Add(mqttcore.Subscription{Filter: []byte("a")})
 	for i := range l.apps {
 		a := l.apps[i].app
 		c := a.c.Clone()
-		n, err := 0, error(nil)
-		for err == nil {
-			if _, err = c.Subscribe(l.scratch[0][:0], a.h.Now(), &s, 0); err == nil {
-				n++
-			}
+		if c.State() != mqttcore.StateConnected {
+			continue
 		}
-		if c.State() == mqttcore.StateConnected && n != 0xFFFF {
+		given, n, highest, err := make([]bool, 1<<16), 0, 0, error(nil)
+		for n < least || n < highest {
+			if l.scratch[0], err = c.Subscribe(l.scratch[0][:0], a.h.Now(), &s, 0); err != nil {
+				break
+			}
+			id := binary.BigEndian.Uint16(l.scratch[0][2:]) // behind the fixed header
+			if id == 0 || given[id] {
+				l.fail(a, "packet identifier %d is given out again", id)
+				return
+			}
+			given[id] = true
+			highest = max(highest, int(id))
+			n++
+		}
+		if err != nil && n != 0xFFFF-len(l.apps[i].held) {
 			l.fail(a, "%d packet identifiers are free: %v", n, err)
 		}
 	}
@@ -486,6 +529,9 @@ func (l *Ledger) Settled() error {
 			n := slices.IndexFunc(row.due, func(v uint8) bool { return v > 0 })
 			return &Contradiction{row.name, fmt.Sprintf("%d messages did not arrive, the first is %d", row.owes, n)}
 		}
+	}
+	if err := l.unanswered(); err != nil {
+		return err
 	}
 	for n := range l.messages {
 		if m := &l.messages[n]; m.durable && !m.fate {

@@ -119,7 +119,7 @@ func TestLedger(t *testing.T) {
 		{"QoS 2", func(r *ledgerRig) { r.whole(qos2); r.whole(qos2) }, ""},
 
 		{"a fate nobody asked for", func(r *ledgerRig) { r.fate(7, published) }, "p: a fate for tag 7, which nobody gave"},
-		{"a request's fate", func(r *ledgerRig) { r.effect(r.p, effect{kind: published, tag: r.tag()}) }, ""},
+
 		{"two fates", func(r *ledgerRig) { r.fate(r.whole(qos1), published) }, "p: message 0 has two fates"},
 		{"published and dropped", func(r *ledgerRig) { r.fate(r.whole(qos1), dropped) }, "p: message 0 has two fates"},
 		{"a fate before the commit", func(r *ledgerRig) { r.fate(r.message(r.p, 0, qos1), dropped) }, "p: message 0 has a fate and was never accepted"},

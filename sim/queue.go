@@ -9,17 +9,21 @@ const (
 	actWake actKind = iota
 	actOpen
 	actRefuse
-	actLose
+	actCut
+	actEnd
 	actDeliver
 )
 
-// action is something that is to happen.
+// errs are what a node is told when it loses a connection.
+var errs = [...]error{actRefuse: ErrRefused, actCut: ErrCut, actEnd: ErrPeer}
+
+// action is something that is to happen. It is small, for actions are moved about
+// all the time.
 type action struct {
 	kind actKind
+	wake uint32
 	conn *Conn
-	host *Host
-	wake uint64
-	err  error
+	host *Host // to be woken
 }
 
 // item is an action and its time; of two at the same time, the one that was

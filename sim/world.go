@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
 )
@@ -58,9 +59,17 @@ type Host struct {
 	node Node
 	w    *World
 	skew time.Duration
-	wake uint64        // number of the wake-up that counts
-	at   time.Duration // when it is, in world time
 	open []*Conn
+
+	at    time.Duration // when the node wants to be woken, in world time
+	armed time.Duration // when it is, or is asked again: no later than that
+	wake  uint32        // number of the wake-up that counts
+
+	// What was last told and answered: mostly it is told and answered again.
+	seen     time.Duration
+	now      time.Time
+	answer   time.Time
+	deadline time.Duration
 }
 
 // World is the world: its time, its hosts, and what is about to happen. Make
@@ -92,7 +101,7 @@ type World struct {
 type Counts struct {
 	Deliveries, Bytes                      uint64
 	Cuts, HalfOpens, Jumps, Refused, Dials uint64
-	Crashes, Chunks                        uint64
+	Crashes, Chunks, FailedCommits         uint64
 }
 
 // never is a time that does not come.
@@ -108,7 +117,7 @@ func New(src Source, f Faults) *World {
 
 // Add puts a node into the world. It is told Started at once.
 func (w *World) Add(name string, n Node) *Host {
-	h := &Host{Name: name, node: n, w: w, at: never}
+	h := &Host{Name: name, node: n, w: w, at: never, armed: never, now: epoch}
 	w.hosts = append(w.hosts, h)
 	h.handle(Event{Kind: Started})
 	return h
@@ -137,7 +146,15 @@ func (w *World) chance(permille int) bool {
 }
 
 // Now is the host's time.
-func (h *Host) Now() time.Time { return epoch.Add(h.w.now + h.skew) }
+func (h *Host) Now() time.Time {
+	if d := h.since(); d != h.seen {
+		h.seen, h.now = d, epoch.Add(d)
+	}
+	return h.now
+}
+
+// since is the host's time since epoch.
+func (h *Host) since() time.Duration { return h.w.now + h.skew }
 
 // World is the world that the host is in.
 func (h *Host) World() *World { return h.w }
@@ -184,7 +201,7 @@ func (w *World) Heal(which func(c *Conn) bool) {
 	for _, h := range w.hosts {
 		for _, c := range h.open {
 			if (c.silent || c.peer.silent) && which(c) {
-				c.lose(ErrCut)
+				c.lose(actCut)
 			}
 		}
 	}
@@ -251,7 +268,7 @@ func (c *Conn) Abort() {
 	c.drop()
 	c.silent, c.out = true, c.out[:0]
 	c.peer.silent = true
-	c.peer.lose(ErrCut)
+	c.peer.lose(actCut)
 }
 
 func (c *Conn) send() {
@@ -272,41 +289,58 @@ func (c *Conn) drop() {
 	}
 }
 
-// lose schedules that this end learns that the connection is over.
-func (c *Conn) lose(err error) {
+// lose schedules that this end learns that the connection is over, and how.
+func (c *Conn) lose(how actKind) {
 	if !c.over {
-		c.host.w.schedule(c.host.w.latency(), action{kind: actLose, conn: c, err: err})
+		c.host.w.schedule(c.host.w.latency(), action{kind: how, conn: c})
 	}
 }
 
 // Step does the next thing that is to happen, and returns false when nothing
 // ever will.
 func (w *World) Step() bool {
-	for len(w.queue) > 0 {
-		it := w.queue.pop()
-		if it.kind == actWake && it.wake != it.host.wake {
-			continue // the node has chosen another deadline since
-		}
-		w.now = max(w.now, it.at)
-		w.steps++
-		w.act(it.action)
-		return true
+	if w.next() == never {
+		return false
 	}
-	return false
+	it := w.queue.pop()
+	w.now = max(w.now, it.at)
+	w.steps++
+	w.act(&it.action)
+	return true
 }
 
 // Run steps until d of virtual time has passed, or nothing is to happen.
 func (w *World) Run(d time.Duration) {
 	end := w.now + d
-	for len(w.queue) > 0 && w.queue[0].at <= end && w.Step() {
+	for w.next() <= end && w.Step() {
 	}
 	w.now = max(w.now, end)
 }
 
-func (w *World) act(a action) {
+// next is when the next thing is to happen, which is then the first of the queue.
+// It forgets the wake-ups that count no more, and puts off those that the node
+// has put off since.
+func (w *World) next() time.Duration {
+	for len(w.queue) > 0 {
+		it := &w.queue[0]
+		h := it.host
+		if it.kind != actWake || it.wake == h.wake && it.at >= h.at {
+			return it.at
+		}
+		counts := it.wake == h.wake
+		w.queue.pop()
+		if counts {
+			h.arm()
+		}
+	}
+	return never
+}
+
+func (w *World) act(a *action) {
 	c := a.conn
 	switch a.kind {
 	case actWake:
+		a.host.armed = never
 		a.host.handle(Event{Kind: Tick})
 	case actOpen:
 		if !c.over {
@@ -317,22 +351,14 @@ func (w *World) act(a action) {
 				c.host.handle(Event{Kind: Opened, Conn: c})
 			}
 		}
-	case actRefuse:
-		if !c.over {
-			c.drop()
-			if w.OnCut != nil {
-				w.OnCut(w.Now(), c, ErrRefused)
-			}
-			c.host.handle(Event{Kind: Lost, Conn: c, Err: ErrRefused})
-		}
-	case actLose:
+	case actRefuse, actCut, actEnd:
 		if !c.over {
 			c.drop()
 			c.peer.silent = true
 			if w.OnCut != nil {
-				w.OnCut(w.Now(), c, a.err)
+				w.OnCut(w.Now(), c, errs[a.kind])
 			}
-			c.host.handle(Event{Kind: Lost, Conn: c, Err: a.err})
+			c.host.handle(Event{Kind: Lost, Conn: c, Err: errs[a.kind]})
 		}
 	case actDeliver:
 		c.sent = false
@@ -381,12 +407,12 @@ func (w *World) deliver(c *Conn) {
 	switch {
 	case cut && c.cut == 0:
 		c.silent, c.out = true, c.out[:0]
-		p.lose(ErrCut)
-		c.lose(ErrCut)
+		p.lose(actCut)
+		c.lose(actCut)
 	case len(c.out) > 0:
 		c.send()
 	case c.closing && !c.silent:
-		p.lose(ErrPeer)
+		p.lose(actEnd)
 	}
 }
 
@@ -394,32 +420,45 @@ func (w *World) deliver(c *Conn) {
 func (w *World) note(p *Conn, data []byte) {
 	w.count.Deliveries++
 	w.count.Bytes += uint64(len(data))
-	h := w.hash ^ uint64(w.now) ^ p.id<<1
-	for _, b := range data {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	w.hash = h
+	w.hash = digest(w.hash^uint64(w.now)^p.id<<1, data)
 	if w.OnData != nil {
 		w.OnData(w.Now(), p.peer, data)
 	}
 }
 
+// digest is that of data, after what h is the digest of.
+func digest(h uint64, data []byte) uint64 {
+	const prime = 1099511628211
+	h ^= uint64(len(data)) << 32
+	for ; len(data) >= 8; data = data[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(data)) * prime
+		h ^= h >> 29 // a product tells nothing of high bits in its low ones
+	}
+	for _, b := range data {
+		h = (h ^ uint64(b)) * prime
+	}
+	return h
+}
+
 // handle tells the node and notes when it wants to be woken.
 func (h *Host) handle(e Event) {
-	if e.Kind == Tick {
-		h.at = never
-	}
-	at := never
+	h.at = never
 	if t := h.node.Handle(h, e); !t.IsZero() {
-		at = max(t.Sub(epoch)-h.skew, h.w.now)
+		if t != h.answer {
+			h.answer, h.deadline = t, t.Sub(epoch)
+		}
+		h.at = max(h.deadline-h.skew, h.w.now)
 	}
-	if at == h.at {
-		return
+	if h.at < h.armed {
+		h.wake++ // what was scheduled before counts no more
+		h.arm()
 	}
-	h.at = at
-	h.wake++ // what was scheduled before counts no more
-	if at != never {
-		h.w.push(at, action{kind: actWake, host: h, wake: h.wake})
+}
+
+// arm schedules the wake-up.
+func (h *Host) arm() {
+	if h.armed = h.at; h.at != never {
+		h.w.push(h.at, action{kind: actWake, host: h, wake: h.wake})
 	}
 }
 

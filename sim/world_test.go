@@ -85,3 +85,29 @@ func TestWorld(t *testing.T) {
 		}
 	}
 }
+
+// lazy wants to be woken soon, and when it hears something, much later instead.
+type lazy struct{ ticks int }
+
+func (n *lazy) Handle(h *Host, e Event) time.Time {
+	switch e.Kind {
+	case Started:
+		return h.Now().Add(time.Second)
+	case Tick:
+		n.ticks++
+	}
+	return h.Now().Add(time.Hour)
+}
+
+// Run goes no further than it is asked to, also past a wake-up that was put off.
+func TestRunEnds(t *testing.T) {
+	w := New(Seed(1), Faults{})
+	n := new(lazy)
+	h := w.Add("lazy", n)
+	w.Add("other", new(lazy)).Dial(h)
+	began := w.Now()
+	w.Run(2 * time.Second)
+	if d := w.Now().Sub(began); d != 2*time.Second || n.ticks != 0 {
+		t.Errorf("%v passed, with %d ticks; want 2 s, 0", d, n.ticks)
+	}
+}

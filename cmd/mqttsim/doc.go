@@ -1,6 +1,6 @@
 // Command mqttsim runs the real MQTT client against a model broker in simulated
-// worlds, over links that fail, with processes that crash, and checks after each
-// step that nothing promised was broken: messages lost, repeated or out of
+// worlds, over links that fail, with processes that crash, disks that refuse, and
+// a broker that sends what it must not, and checks after each step that nothing promised was broken: messages lost, repeated or out of
 // order, identifiers or windows out of bounds, a journal that does not add up,
 // packets that the specification forbids.
 //
@@ -28,6 +28,28 @@
 //
 // The exit status is 0 when all was clean, 1 when something was violated (or a
 // rare state was missing), 2 when the command line cannot be understood.
+//
+// # Exploration
+//
+// With -explore no run is drawn: all that can happen to one client and the
+// broker, with a few messages and connections, is done in every order, and each
+// state looked at once. What can happen: a packet arrives; either side publishes;
+// the client connects; a deadline comes; and the faults: the connection is cut
+// between two packets, the client's process dies at any point of its loop and
+// starts again from its disk, the broker loses its sessions, time passes while
+// packets are under way.
+//
+//	mqttsim -explore                                  2 messages at QoS 2 in each direction, 2 reconnects, all versions
+//	mqttsim -explore -to-broker 12 -to-client 12      QoS 1 and 2, mixed
+//	mqttsim -explore -version 5 -keepalive 0 -to-broker 120120 -to-client 120120 -reconnects 1
+//	                                                  2 messages at each QoS: by hand, it takes long
+//
+// It tells how many states and transitions there are, how many actions the
+// longest of the shortest ways to a state has, the time, and the most memory that
+// the process has had. About 60 bytes are kept of each state, and the states of
+// two depths while they are looked at. A violation comes with a shortest list of
+// actions that leads to it, and a ladder of the exchange, which -svg draws into a
+// file.
 //
 // # Many machines
 //

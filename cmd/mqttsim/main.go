@@ -11,6 +11,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"mqttcore"
@@ -46,6 +48,9 @@ type options struct {
 	trace      bool
 	svg        string
 	client     string
+
+	exploring bool
+	scope     sim.Scope
 }
 
 // shard is a share of a campaign: of n, the one with number i.
@@ -91,6 +96,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		o.tape, err = hex.DecodeString(s)
 		return err
 	})
+	o.exploreFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -99,6 +105,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o.taped = set["tape"]
 	o.one = o.taped || set["seed"] && !set["runs"] && !set["time"] && !set["shard"]
 	o.Version = mqttcore.Version(version)
+	scope := o.scope
+	scope.Version = mqttcore.V5
+	scopeErr := scope.Check()
 	for _, rule := range []struct {
 		broken bool
 		text   string
@@ -112,9 +121,14 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		{set["runs"] && set["time"], "-runs and -time are two ways to say the same"},
 		{o.taped && (set["seed"] || set["runs"] || set["time"] || set["shard"]),
 			"-tape is a run by itself: without -seed, -runs, -time and -shard"},
-		{!o.one && (o.trace || o.svg != "" || o.client != ""), "-trace, -svg and -client want one run: -seed alone, or -tape"},
+		{!o.one && !o.exploring && (o.trace || o.svg != "" || o.client != ""), "-trace, -svg and -client want one run: -seed alone, or -tape"},
 		{o.jsonl && (o.trace || o.svg != ""), "-jsonl prints lines, and no ladder"},
 		{o.sum && flags.NFlag() > 1, "-sum goes with no other flag"},
+		{o.exploring && anyOf(set, "seed", "runs", "time", "clients", "steps", "faults", "shard", "jsonl", "trace", "client", "tape"),
+			"-explore goes with -version, -svg and its own flags only"},
+		{!o.exploring && anyOf(set, exploreOnly...), "-" + strings.Join(exploreOnly, ", -") + " want -explore"},
+		{o.scope.MaxStates < 0, "-states is less than 0"},
+		{scopeErr != nil, fmt.Sprint(scopeErr)},
 	} {
 		if rule.broken {
 			fmt.Fprintln(stderr, "mqttsim:", rule.text)
@@ -122,6 +136,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		}
 	}
 	return o, nil
+}
+
+func anyOf(set map[string]bool, names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return set[n] })
 }
 
 // command is the command; it returns the exit status.
@@ -137,6 +155,8 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case o.sum:
 		clean, err = addUp(stdin, stdout)
+	case o.exploring:
+		clean, err = o.explore(stdout, stderr)
 	case o.one:
 		clean, err = o.single(stdout)
 	default:

@@ -53,6 +53,14 @@ func TestUsage(t *testing.T) {
 		{"-svg x.svg -runs 3", "want one run"},
 		{"-seed 4 -jsonl -trace", "no ladder"},
 		{"-sum -runs 4", "no other flag"},
+		{"-explore -seed 4", "its own flags only"},
+		{"-explore -trace", "its own flags only"},
+		{"-window 4", "want -explore"},
+		{"-explore -to-broker 13", "not a list of 0, 1 and 2"},
+		{"-explore -to-client 111111111", "more than 8 messages"},
+		{"-explore -reconnects -1", "number of reconnects"},
+		{"-explore -keepalive 65536", "out of range"},
+		{"-explore -states -1", "-states is less"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			status, stdout, stderr := exec(t, "", strings.Fields(c.args)...)
@@ -206,12 +214,12 @@ func TestFaults(t *testing.T) {
 	for seed := range uint64(50) {
 		k := none.draw(sim.Seed(seed))
 		for _, c := range k.Clients {
-			if l := c.Load; l.Crash+l.CrashAt+l.Lose+l.Disconnect != 0 {
+			if l := c.Load; l.Crash+l.CrashAt+l.FailCommit+l.Lose+l.Disconnect != 0 {
 				t.Errorf("seed %d: %+v", seed, l)
 			}
 		}
 		want := sim.Faults{JumpBy: k.Faults.JumpBy}
-		if b := k.Broker; k.Faults != want || b.Restart+b.Amnesia+b.Forget != 0 || b.Shrink {
+		if b := k.Broker; k.Faults != want || b.Restart+b.Amnesia+b.Forget+b.Illegal != 0 || b.Shrink {
 			t.Errorf("seed %d: %v", seed, k)
 		}
 		each := all.draw(sim.Seed(seed))

@@ -33,11 +33,13 @@ var faultNames = []struct {
 	{"jump", func(k *sim.Knobs) { k.Faults.Jump = 0 }},
 	{"lose", eachClient(func(c *sim.ClientKnobs) { c.Load.Lose = 0 })},
 	{"disconnect", eachClient(func(c *sim.ClientKnobs) { c.Load.Disconnect = 0 })},
+	{"commit", eachClient(func(c *sim.ClientKnobs) { c.Load.FailCommit = 0 })},
 	{"crash", eachClient(func(c *sim.ClientKnobs) { c.Load.Crash, c.Load.CrashAt = 0, 0 })},
 	{"restart", func(k *sim.Knobs) { k.Broker.Restart = 0 }},
 	{"amnesia", func(k *sim.Knobs) { k.Broker.Amnesia = 0 }},
 	{"forget", func(k *sim.Knobs) { k.Broker.Forget = 0 }},
-	{"shrink", func(k *sim.Knobs) { k.Broker.Shrink = false }},
+	{"shrink", func(k *sim.Knobs) { k.Broker.Shrink, k.Broker.Late = false, 0 }},
+	{"hostile", func(k *sim.Knobs) { k.Broker.Illegal = 0 }},
 }
 
 func eachClient(off func(c *sim.ClientKnobs)) func(k *sim.Knobs) {

@@ -54,6 +54,7 @@ func (s *settings) line(seed uint64, r sim.Report) line {
 	}{
 		{"streams torn", r.Counts.Chunks}, {"connections cut", r.Counts.Cuts}, {"half-open", r.Counts.HalfOpens},
 		{"connections refused", r.Counts.Refused}, {"clock jumps", r.Counts.Jumps}, {"crashes", r.Counts.Crashes},
+		{"failed commits", r.Counts.FailedCommits}, {"illegal packets", r.Stats.Illegal},
 	} {
 		if f.n > 0 {
 			l.Faults[f.name] = f.n

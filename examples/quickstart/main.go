@@ -2,6 +2,7 @@
 // subscribes, publishes at QoS 0, 1 and 2, waits until the three messages come
 // back, and prints the exchange as a ladder.
 //
+//	go run ./examples/quickstart                           # a model broker in this process
 //	go run ./examples/quickstart -broker 127.0.0.1:1883
 //
 // It shows the loop that a mqttcore.Client is made for. Function drive is that
@@ -9,12 +10,9 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
-	"flag"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"slices"
@@ -25,48 +23,6 @@ import (
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
-
-func run(args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	broker := flags.String("broker", "127.0.0.1:1883", "`address` of the broker")
-	version := flags.Uint("v", 5, "protocol `version`: 3 for 3.1, 4 for 3.1.1, 5 for 5.0")
-	secure := flags.Bool("tls", false, "speak TLS")
-	insecure := flags.Bool("insecure", false, "with -tls, take any certificate")
-	buffer := flags.Int("buffer", 4096, "`bytes` that the read buffer begins with")
-	timeout := flags.Duration("timeout", 30*time.Second, "how long all of it may take")
-	if flags.Parse(args) != nil {
-		return 2
-	}
-	if *version < 3 || *version > 5 || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "quickstart: -v is 3, 4 or 5, and nothing follows the flags")
-		return 2
-	}
-	plain := &net.Dialer{Timeout: *timeout}
-	dial := plain.Dial
-	if *secure {
-		dial = (&tls.Dialer{NetDialer: plain, Config: &tls.Config{InsecureSkipVerify: *insecure}}).Dial
-	}
-	conn, err := dial("tcp", *broker)
-	if err != nil {
-		fmt.Fprintf(stderr, "quickstart: cannot reach a broker: %v\n", err)
-		return 1
-	}
-	defer conn.Close()
-	alarm := time.AfterFunc(*timeout, func() { conn.Close() })
-
-	var rec trace.Recorder
-	err = converse(conn, mqttcore.Version(*version), max(*buffer, 5), &rec)
-	fmt.Fprint(stdout, rec.Ladder())
-	if !alarm.Stop() {
-		err = fmt.Errorf("not done within %v", *timeout)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "quickstart: %v\n", err)
-		return 1
-	}
-	return 0
-}
 
 // drive is the loop around a client, from Connect to the end of the
 // connection. It tells the events to on, whose commands append to out. The read
@@ -90,8 +46,7 @@ func drive(conn net.Conn, c *mqttcore.Client, size int, rec *trace.Recorder,
 		conn.SetWriteDeadline(now.Add(10 * time.Second))
 		n, err := conn.Write(out)
 		rec.Sent(now, out[:n])
-		out = out[:0]
-		if err != nil {
+		if out = out[:0]; err != nil {
 			c.Lost(now, err)
 			drain()
 		}
@@ -110,11 +65,10 @@ func drive(conn net.Conn, c *mqttcore.Client, size int, rec *trace.Recorder,
 		n, err = conn.Read(in[len(in):cap(in)])
 		now = time.Now()
 		rec.Received(now, in[len(in):len(in)+n])
-		in = in[:len(in)+n]
 
 		// Take packet after packet. The events of one borrow its bytes, and
 		// come before the next. A connection that is closed takes nothing.
-		rest := in
+		rest := in[:len(in)+n]
 		for taken := -1; taken != 0; rest = rest[taken:] {
 			out, taken, _ = c.Receive(out, now, rest)
 			drain()
@@ -134,21 +88,19 @@ func drive(conn net.Conn, c *mqttcore.Client, size int, rec *trace.Recorder,
 }
 
 // converse says what there is to say. Its error tells why it came to no end.
-func converse(conn net.Conn, version mqttcore.Version, size int, rec *trace.Recorder) (failed error) {
+func converse(conn net.Conn, o *options, rec *trace.Recorder) (failed error) {
 	id := []byte("quickstart-" + rand.Text()[:8])
-	c, err := mqttcore.NewClient(mqttcore.Config{
-		Version: version, ClientID: id, CleanStart: true, KeepAlive: 30, MaxPacketSize: 1 << 20,
-	}, nil)
+	topic := append([]byte("mqttcore/"), id...)
+	c, err := mqttcore.NewClient(mqttcore.Config{Version: mqttcore.Version(o.version),
+		ClientID: id, CleanStart: true, KeepAlive: 30, MaxPacketSize: 1 << 20}, nil)
 	if err != nil {
 		return err
 	}
-	topic := append([]byte("mqttcore/"), id...)
 	subs, _ := mqttcore.NewSubscriptions(mqttcore.Subscription{Filter: topic, QoS: mqttcore.QoS2})
 	filters, _ := mqttcore.NewFilters(topic)
 	awaited := map[string]bool{"QoS 0": true, "QoS 1": true, "QoS 2": true} // payloads
 	leaving := false
-
-	err = drive(conn, c, size, rec, func(out []byte, now time.Time, ev *mqttcore.Event) []byte {
+	err = drive(conn, c, max(o.buffer, 5), rec, func(out []byte, now time.Time, ev *mqttcore.Event) []byte {
 		var err error
 		switch ev.Kind {
 		case mqttcore.EventConnected:
@@ -158,8 +110,7 @@ func converse(conn net.Conn, version mqttcore.Version, size int, rec *trace.Reco
 				err = errors.New(ev.String())
 			}
 			for q := mqttcore.QoS0; q <= mqttcore.QoS2 && err == nil; q++ {
-				message := mqttcore.Publish{Topic: topic, Payload: []byte(q.String()), QoS: q}
-				out, err = c.Publish(out, now, &message, uint64(q))
+				out, err = c.Publish(out, now, &mqttcore.Publish{Topic: topic, Payload: []byte(q.String()), QoS: q}, uint64(q))
 			}
 		case mqttcore.EventMessage:
 			delete(awaited, string(ev.Message.Payload))
@@ -180,8 +131,5 @@ func converse(conn net.Conn, version mqttcore.Version, size int, rec *trace.Reco
 		}
 		return out
 	})
-	if failed == nil {
-		failed = err
-	}
-	return failed
+	return cmp.Or(failed, err)
 }

@@ -40,6 +40,23 @@ func inOrder(s string, parts ...string) (missing string) {
 	return ""
 }
 
+// checkLadder looks for the whole conversation in a ladder.
+func checkLadder(t *testing.T, stdout string) {
+	t.Helper()
+	if p := inOrder(stdout, "─ CONNECT quickstart-", "<─ CONNACK", "─ SUBSCRIBE", "<─ SUBACK",
+		"─ PUBLISH", `"QoS 0"`, "─ PUBLISH", `"QoS 1"`, "─ PUBLISH", `"QoS 2"`,
+		"─ PUBREL", "─ UNSUBSCRIBE", "<─ UNSUBACK", "* closed: local disconnect", "─ DISCONNECT"); p != "" {
+		t.Errorf("%q is not in its place in\n%s", p, stdout)
+	}
+	// Each exchange is complete, in both directions.
+	for _, p := range []string{"<─ PUBACK", "<─ PUBREC", "<─ PUBREL", "<─ PUBCOMP",
+		"─ PUBACK id=1 ─", "─ PUBREC id=2 ─", "─ PUBCOMP id=2 ─"} {
+		if !strings.Contains(stdout, p) {
+			t.Errorf("no %s in\n%s", p, stdout)
+		}
+	}
+}
+
 func TestConversation(t *testing.T) {
 	for _, version := range []string{"3", "4", "5"} {
 		for _, buffer := range []string{"0", "7", "4096"} {
@@ -50,18 +67,7 @@ func TestConversation(t *testing.T) {
 				if code != 0 || stderr != "" {
 					t.Errorf("exit code %d, error output %q", code, stderr)
 				}
-				if p := inOrder(stdout, "─ CONNECT quickstart-", "<─ CONNACK", "─ SUBSCRIBE", "<─ SUBACK",
-					"─ PUBLISH", `"QoS 0"`, "─ PUBLISH", `"QoS 1"`, "─ PUBLISH", `"QoS 2"`,
-					"─ PUBREL", "─ UNSUBSCRIBE", "<─ UNSUBACK", "* closed: local disconnect", "─ DISCONNECT"); p != "" {
-					t.Errorf("%q is not in its place in\n%s", p, stdout)
-				}
-				// Each exchange is complete, in both directions.
-				for _, p := range []string{"<─ PUBACK", "<─ PUBREC", "<─ PUBREL", "<─ PUBCOMP",
-					"─ PUBACK id=1 ─", "─ PUBREC id=2 ─", "─ PUBCOMP id=2 ─"} {
-					if !strings.Contains(stdout, p) {
-						t.Errorf("no %s in\n%s", p, stdout)
-					}
-				}
+				checkLadder(t, stdout)
 				var got []string
 				for _, m := range server.Received() {
 					got = append(got, m.QoS.String()+" "+string(m.Payload))
@@ -71,6 +77,26 @@ func TestConversation(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Without a broker's address the model broker answers, and nobody waits for it.
+func TestModelBroker(t *testing.T) {
+	for _, version := range []string{"3", "4", "5"} {
+		t.Run(version, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			code, stdout, stderr := quickstart("-v", version, "-timeout", "10s")
+			if code != 0 || stderr != "" {
+				t.Errorf("exit code %d, error output %q", code, stderr)
+			}
+			checkLadder(t, stdout)
+			for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			if n := runtime.NumGoroutine(); n > before {
+				t.Errorf("%d goroutines are left over", n-before)
+			}
+		})
 	}
 }
 
@@ -128,6 +154,7 @@ func TestExitCodes(t *testing.T) {
 		{"no address", func(*testing.T) string { return "nowhere" }, nil, 1, `^quickstart: cannot reach a broker: .*missing port.*\n$`},
 		{"no such version", unreachable, []string{"-v", "6"}, 2, `^quickstart: -v is 3, 4 or 5,.*\n$`},
 		{"too old a version", unreachable, []string{"-v", "2"}, 2, `^quickstart: -v is 3, 4 or 5,.*\n$`},
+		{"TLS to nowhere", func(*testing.T) string { return "" }, []string{"-tls"}, 2, `^quickstart: -tls needs -broker\n$`},
 		{"no flag", unreachable, []string{"localhost"}, 2, `^quickstart: .*nothing follows the flags\n$`},
 		{"no number", unreachable, []string{"-v", "five"}, 2, `invalid value "five" for flag -v`},
 		{"refused in 5.0", refusing(mqttcore.ReasonNotAuthorized), nil, 1, `^quickstart: closed: not authorized, Not authorized\n$`},

@@ -22,9 +22,12 @@ type Options struct {
 	// MaxKeepAlive is the longest keep alive in seconds that the broker
 	// grants in 5.0, as its Server Keep Alive; 0: any.
 	MaxKeepAlive uint16
-	// RefuseEmptyID refuses clients that ask for an identifier. Mosquitto only.
+	// RefuseEmptyID refuses clients that ask for an identifier. Not mochi.
 	RefuseEmptyID bool
-	// MinVersion is the lowest protocol level that is taken; 0: 3. Mochi only.
+	// Copies makes overlapping subscriptions bring a copy each in 5.0. Mosquitto
+	// does so in any case, mochi never, and neither in 3.x.
+	Copies bool
+	// MinVersion is the lowest protocol level that is taken; 0: 3. Not mosquitto.
 	MinVersion uint8
 }
 

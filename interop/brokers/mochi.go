@@ -17,6 +17,9 @@ func Mochi(o Options) (*Broker, error) {
 	if o.RefuseEmptyID {
 		return nil, errOption("RefuseEmptyID")
 	}
+	if o.Copies {
+		return nil, errOption("Copies")
+	}
 	b := new(Broker)
 	caps := mqtt.NewDefaultServerCapabilities()
 	caps.MaximumPacketSize = o.MaxPacketSize
