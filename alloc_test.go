@@ -86,7 +86,7 @@ func wantAllocs(t *testing.T, want float64, f func()) {
 
 func TestCodecAllocatesNothing(t *testing.T) {
 	eachSample(t, func(t *testing.T, p Packet, wire []byte, d Dialect) {
-		buf := make([]byte, 0, len(wire)+8)
+		buf := make([]byte, 0, p.Size(d)) // room for this packet and no more
 		wantAllocs(t, 0, func() {
 			if b, err := p.AppendTo(buf, d); err != nil || len(b) != p.Size(d) {
 				t.Fatal(b, err)

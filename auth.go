@@ -68,7 +68,7 @@ func (c *Client) onAuth(f Frame, d Dialect) error {
 	}
 	// Success before CONNACK is CONNACK's to tell (MQTT-4.12.0-2).
 	switch {
-	case !st.busy || st.turn || p.Code == ReasonSuccess && c.state != StateConnected:
+	case p.Code == ReasonSuccess && c.state != StateConnected:
 		r = ruleAuthStart
 	case p.Code != ReasonSuccess && p.Code != ReasonContinueAuthentication: // let in by AllowAnyReason
 		r = ruleReasonAuth

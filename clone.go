@@ -339,7 +339,7 @@ func (e *stateEncoder) journal(s *Session) {
 func (e *stateEncoder) token(t AckToken) {
 	e.flag(t != 0)
 	if t != 0 {
-		e.num(e.tokens - uint64(t)>>16)
+		e.num((e.tokens - uint64(t)>>16) & (1<<48 - 1))
 	}
 }
 

@@ -325,6 +325,65 @@ func TestPacketsCover(t *testing.T) {
 	}
 }
 
+// TestPacketsCoverRules asks for a vector of every error that decoding has, in
+// every version that has it.
+func TestPacketsCoverRules(t *testing.T) {
+	type key struct {
+		version Version
+		r       rule
+	}
+	seen := map[key]bool{}
+	for _, v := range readVectors(t) {
+		for d := range v.dialects {
+			for _, d.Options = range []Options{0, v.options} {
+				var e *Error
+				if _, _, err := decodeFirst(v.in, d); errors.As(err, &e) {
+					seen[key{d.Version, rule(e.Rule & 0xFF)}] = true
+				}
+			}
+		}
+	}
+	// These do not arise from the bytes of one packet: a limit of the caller's,
+	// what cannot be encoded, and what a version ignores or does not have.
+	elsewhere := map[rule][]Version{
+		ruleDupQoS0:          {V31},
+		ruleConnAckFlags:     {V31},
+		rulePresentWithError: {V31},
+		ruleWillQoS:          {V31},
+		ruleWillRetain:       {V31},
+		rulePacketSize:       {V31, V311, V5},
+		ruleLongString:       {V31, V311, V5},
+		rulePropertyVersion:  {V31, V311},
+		ruleReasonPubAck:     {V31, V311},
+		ruleReasonPubRec:     {V31, V311},
+		ruleReasonPubRel:     {V31, V311},
+		ruleReasonPubComp:    {V31, V311},
+		ruleReasonDisconnect: {V31, V311},
+	}
+	for _, version := range []Version{V31, V311, V5} {
+		for r := ruleNone + 1; r < ruleFirstPacket; r++ {
+			row := ruleTable[r]
+			statement := map[Version]string{V31: row.v31, V311: row.v311, V5: row.v5}[version]
+			if statement != "" && seen[key{version, r}] == slices.Contains(elsewhere[r], version) {
+				t.Errorf("%v: %s: a vector %t", version, row.text, seen[key{version, r}])
+			}
+		}
+	}
+	for id, row := range propertyTable {
+		r := rule(id)
+		if row.name == "" || PropertyID(id) == PropUserProperty {
+			continue
+		}
+		if !seen[key{V5, rulePropertyDuplicate + r}] {
+			t.Errorf("%s: no vector has it twice", row.name)
+		}
+		if k := row.kind; (k == kindBool || k == kindUint16N || k == kindUint32N || k == kindVarintN) &&
+			PropertyID(id) != PropTopicAlias && !seen[key{V5, rulePropertyValue + r}] {
+			t.Errorf("%s: no vector has a value that it cannot have", row.name)
+		}
+	}
+}
+
 // frameError is the error of ConsumeFrame.
 func frameError(b []byte, d Dialect) error {
 	_, _, err := ConsumeFrame(b, d, 0)

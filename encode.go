@@ -54,8 +54,16 @@ func appendString(dst, s []byte) []byte {
 
 // appendHeader appends the fixed header and makes room for the body.
 func appendHeader(dst []byte, t PacketType, flags uint8, size int) []byte {
-	dst = slices.Grow(dst, size+5)
-	return AppendUvarint(append(dst, byte(t)<<4|flags), uint32(size))
+	return AppendUvarint(append(room(dst, size), byte(t)<<4|flags), uint32(size))
+}
+
+// room makes room for a packet whose body has the given size. No more is asked
+// for than it takes, so that a buffer of Size bytes is large enough.
+func room(dst []byte, size int) []byte {
+	if cap(dst)-len(dst) < size+5 {
+		return slices.Grow(dst, sizeWithHeader(size))
+	}
+	return dst
 }
 
 // sizeWithHeader is the size of a packet whose body has the given size.
@@ -360,7 +368,7 @@ func (p *Publish) AppendTo(dst []byte, d Dialect) ([]byte, error) {
 			return dst, refuse(TypePublish, p.flags(), d, r, size)
 		}
 	}
-	dst = AppendUvarint(append(slices.Grow(dst, size+5), byte(TypePublish)<<4|p.flags()), uint32(size))
+	dst = AppendUvarint(append(room(dst, size), byte(TypePublish)<<4|p.flags()), uint32(size))
 	dst = appendString(dst, p.Topic)
 	if p.QoS != QoS0 {
 		dst = append(dst, byte(p.ID>>8), byte(p.ID))
@@ -378,7 +386,7 @@ func (p *Publish) AppendHeader(dst []byte, d Dialect) ([]byte, error) {
 	if r := p.fault(d); r != ruleNone || size > maxRemaining || d.Version-V31 > V5-V31 {
 		return dst, refuse(TypePublish, p.flags(), d, r, size)
 	}
-	dst = slices.Grow(dst, size-len(p.Payload)+5)
+	dst = slices.Grow(dst, sizeWithHeader(size)-len(p.Payload))
 	return p.appendFields(dst, d.Version, size), nil
 }
 

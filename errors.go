@@ -240,6 +240,7 @@ const (
 	ruleResponseInfo
 	ruleProblemInfo
 	ruleReceiveMaximum
+	ruleMaximumQoS
 	ruleAliasRange
 	ruleAliasUnknown
 	ruleAckKind
@@ -346,6 +347,7 @@ var ruleTable = [ruleCount]ruleRow{
 	ruleAssignedID:           {protocol, "", "", "MQTT-3.2.2-16", "empty client identifier and none assigned"},
 	ruleResponseInfo:         {protocol, "", "", "MQTT-3.1.2-28", "response information that was not asked for"},
 	ruleProblemInfo:          {protocol, "", "", "MQTT-3.1.2-29", "reason string or user property that was declined"},
+	ruleMaximumQoS:           {ReasonQoSNotSupported, "", "", "§3.3.4", "QoS is above the Maximum QoS that the server announced"},
 	ruleReceiveMaximum:       {ReasonReceiveMaximumExceeded, "", "", "MQTT-3.3.4-9", "more unacknowledged messages than the receive maximum"},
 	ruleAliasRange:           {ReasonTopicAliasInvalid, "", "", "MQTT-3.1.2-26", "topic alias above the topic alias maximum"},
 	ruleAliasUnknown:         {protocol, "", "", "§3.3.4", "topic alias that stands for no topic"},
@@ -357,7 +359,7 @@ var ruleTable = [ruleCount]ruleRow{
 	ruleAuthNone:             {protocol, "", "", "MQTT-4.12.0-6", "authentication, and CONNECT named no method"},
 	ruleAuthSame:             {protocol, "", "", "MQTT-4.12.0-5", "authentication method is not that of CONNECT"},
 	ruleAuthStart:            {protocol, "", "", "MQTT-4.12.0-3", "AUTH outside an authentication that the client started"},
-	ruleOwnLimit:             {ReasonReceiveMaximumExceeded, "§4.8", "§4.8", "§4.9", "more unfinished QoS 2 messages than this client keeps"},
+	ruleOwnLimit:             {ReasonReceiveMaximumExceeded, "§4.8", "§4.8", "§4.9", "more unfinished messages than this client keeps"},
 	rowPropertyValue:         {protocol, "", "", "", " has a value that it cannot have"},
 	rowPropertyDuplicate:     {protocol, "", "", "", " is present more than once"},
 }

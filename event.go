@@ -152,7 +152,8 @@ func nameOf(names []string, i uint8) string {
 
 // AckToken names an incoming message that waits for Ack; 0 names none. One of
 // QoS 1 is stale when its connection is over, for the message comes again; one
-// of QoS 2 holds until the session is lost.
+// of QoS 2 holds until the session is lost. A token is not stored: in another
+// process it is stale, and the message comes again with a new one.
 type AckToken uint64
 
 // Event is something that happened to a client. Fields that do not count for

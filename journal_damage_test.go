@@ -233,6 +233,13 @@ func TestOpUnknown(t *testing.T) {
 		if len(body) > 0 && opLayout[kind].size > 0 {
 			refused("shorter body", sealedRecord(opFormat, kind, flags, body[:opLayout[kind].size-1]))
 		}
+		var whole Op
+		if err := whole.UnmarshalBinary(b); err != nil || whole.Kind != kind {
+			t.Errorf("%v: %v, %v", kind, whole, err)
+		}
+		if again, err := whole.AppendBinary(nil); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%v: %x is encoded again as %x, %v", kind, b, again, err)
+		}
 		if err := new(Op).UnmarshalBinary(append(bytes.Clone(b), b...)); err != ErrCorrupt {
 			t.Errorf("%v: two ops: %v", kind, err)
 		}

@@ -5,7 +5,6 @@
 package mqttcore
 
 import (
-	"slices"
 	"time"
 )
 
@@ -65,7 +64,7 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 			out := appendPublish(dst, d.Version, m.flags(), 0, name, m.Props.wire, m.Payload, alias)
 			return c.end(out, len(dst)), nil
 		}
-		out := append(m.appendFields(slices.Grow(dst, size+5), d.Version, size), m.Payload...)
+		out := append(m.appendFields(room(dst, size), d.Version, size), m.Payload...)
 		return c.end(out, len(dst)), nil
 	}
 	// The end of a session has at most all that is under way and all that is
@@ -506,6 +505,9 @@ func (c *Client) mayReceive(p *Publish) (fresh bool, r rule) {
 	if p.QoS == QoS0 {
 		return true, ruleNone
 	}
+	if p.QoS > c.lim.MaximumQoS {
+		return false, ruleMaximumQoS
+	}
 	in := c.s.inbox
 	at := uint16(0)
 	if p.QoS == QoS2 {
@@ -567,6 +569,11 @@ func (c *Client) receive(dst []byte, p *Publish) (out []byte, fresh bool, r rule
 	in.slab[at].epoch = c.s.epoch
 	c.conn.unacked++
 	if to != inReceived {
+		if in.tokens == 0 {
+			// A token of one process must not be taken by the next one that has
+			// the session.
+			in.tokens = uint64(c.now / int64(time.Microsecond))
+		}
 		in.tokens++
 		in.slab[at].token = AckToken(in.tokens<<16 | uint64(at))
 		c.ev.Token = in.slab[at].token

@@ -231,3 +231,79 @@ func TestPubRelBeforePubRec(t *testing.T) {
 		}
 	})
 }
+
+// TestTokenOfEarlierProcess: a token that a process took to its grave names no
+// message of the next one.
+func TestTokenOfEarlierProcess(t *testing.T) {
+	cfg := Config{ManualAck: true, Props: propsOf(SessionExpiry(60))}
+	first := newRig(t, cfg, nil, &ConnAck{})
+	first.server(message("a", "", QoS2, 7))
+	b, err := first.c.Session().AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := new(Session)
+	if err := s.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	second := newRig(t, cfg, s, nil)
+	second.now = first.now.Add(time.Millisecond)
+	second.connect(&ConnAck{SessionPresent: true})
+	second.server(message("a", "", QoS2, 9))
+	out, err := second.c.Ack(nil, second.now, first.tokens[0], 0, Properties{})
+	second.refused(ErrToken, out, err)
+	second.do(second.c.Ack(nil, second.now, second.tokens[0], 0, Properties{}))
+}
+
+// TestAckWhileOpsWait: an acknowledgement is refused while too many ops wait,
+// and given afterwards.
+func TestAckWhileOpsWait(t *testing.T) {
+	r := newRig(t, Config{ManualAck: true, Journal: true, MaxQueued: 1 << 20, MaxQueuedBytes: 1 << 30}, nil, &ConnAck{})
+	r.server(message("a", "", QoS2, 7))
+	for p := message("t", "", QoS1, 0); ; {
+		if _, err := r.c.Publish(nil, r.now, p, 1); err != nil {
+			break
+		}
+	}
+	before := dumpState(r.c)
+	out, err := r.c.Ack(nil, r.now, r.tokens[0], 0, Properties{})
+	r.refused(ErrPending, out, err)
+	if dumpState(r.c) != before {
+		t.Error("the state has changed")
+	}
+	for op := new(Op); r.c.NextOp(op); {
+	}
+	r.log = nil
+	r.do(r.c.Ack(nil, r.now, r.tokens[0], 0, Properties{}))
+	if len(r.log) == 0 || r.log[0] != "> PUBREC id=7" {
+		t.Errorf("%q", r.log)
+	}
+}
+
+// TestAuthAtFirstByte: an AUTH that is not due is refused before it is there.
+func TestAuthAtFirstByte(t *testing.T) {
+	r := newRig(t, withMethod, nil, &ConnAck{Props: withMethod.Props})
+	r.input([]byte{0xF0, 0xFF, 0xFF, 0xFF, 0x7F})
+	r.want("> DISCONNECT Protocol Error", "closed: protocol violation, Protocol Error, mqttcore: AUTH: AUTH outside an authentication that the client started (5.0:MQTT-4.12.0-3, Protocol Error)")
+}
+
+// TestRefusedBefore: the properties of an acknowledgement that was given on one
+// connection do not go out with the answer to the repeat on the next one.
+func TestRefusedBefore(t *testing.T) {
+	r := newRig(t, Config{ManualAck: true, Props: propsOf(SessionExpiry(60))}, nil, &ConnAck{})
+	r.server(message("a", "", QoS2, 7))
+	r.do(r.c.Ack(nil, r.now, r.tokens[0], 0, propsOf(ReasonString("well"))))
+	r.lost()
+	r.connect(&ConnAck{SessionPresent: true})
+	r.log = nil
+	r.server(message("a", "", QoS2, 7))
+	r.want("> PUBREC id=7")
+}
+
+// TestMaxIncomingBounded: places of incoming messages are 16 bits wide, whatever
+// is asked for.
+func TestMaxIncomingBounded(t *testing.T) {
+	if r := newRig(t, Config{MaxIncoming: 1 << 20}, nil, nil); r.c.cfg.MaxIncoming != 0xFFFF {
+		t.Error(r.c.cfg.MaxIncoming)
+	}
+}

@@ -276,6 +276,8 @@ func (c *Client) typeFault(t PacketType) rule {
 	switch {
 	case t == TypeAuth && c.cfg.Version == V5 && !c.cfg.Props.Mask().Has(PropAuthMethod):
 		return ruleAuthNone
+	case t == TypeAuth && c.cfg.Version == V5 && (!c.conn.auth.busy || c.conn.auth.turn):
+		return ruleAuthStart
 	case c.state == StateConnecting && t != TypeConnAck && t != TypeAuth:
 		return ruleFirstPacket
 	case c.state == StateConnected && t == TypeConnAck:

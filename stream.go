@@ -34,7 +34,6 @@ func (c *Client) beginStream(in []byte, d Dialect) (n int, fault error) {
 	case !known || head > len(body):
 		return 0, nil
 	}
-	d.Options &^= RefuseInvalidPayload // it is not there to be looked at
 	p := &c.ev.Message
 	f := Frame{Type: TypePublish, Flags: in[0] & 15, Body: body[:head:head]}
 	if err := p.Decode(f, d); err != nil {

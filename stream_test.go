@@ -142,10 +142,17 @@ func TestStream(t *testing.T) {
 		{"no identifier", V311, append([]byte{0x32, 100, 0, 1, 'a', 0, 0}, make([]byte, 95)...), []string{
 			`refused by 3.1.1:MQTT-2.3.1-1`,
 		}},
+		{"a payload that is no text, though it says so", V5, list(v5, message("a", strings.Repeat("\xFF", 100), QoS0, 0, PayloadFormat(1)),
+			message("a", "\xFF", QoS0, 0, PayloadFormat(1))), []string{
+			`message PUBLISH a q0 0 bytes {Payload Format Indicator: 1}, streamed, 100 bytes`,
+			`message end after 100 bytes`,
+			`> DISCONNECT Payload format invalid`,
+			`refused by 5.0:§3.3.2.3.2`,
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for size := 1; size <= len(row.in); size++ {
-				cfg := Config{Version: row.v, StreamAbove: streaming, MaxPacketSize: 500}
+				cfg := Config{Version: row.v, StreamAbove: streaming, MaxPacketSize: 500, Options: RefuseInvalidPayload}
 				if row.v == V5 {
 					cfg.Props = propsOf(ReceiveMaximum(2), TopicAliasMaximum(1))
 				}

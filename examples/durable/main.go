@@ -143,7 +143,7 @@ func (o *options) open() (*courier, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := mqttcore.Config{Version: mqttcore.Version(o.version), ClientID: []byte(o.id), KeepAlive: 30, Journal: true}
+	cfg := mqttcore.Config{Version: mqttcore.Version(o.version), ClientID: []byte(o.id), KeepAlive: 30, MaxPacketSize: 1 << 20, Journal: true}
 	if cfg.Version == mqttcore.V5 {
 		if cfg.Props, err = mqttcore.NewProperties(mqttcore.SessionExpiry(3600)); err != nil {
 			return nil, err
