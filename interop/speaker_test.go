@@ -206,9 +206,9 @@ func (s *scene) settle() {
 				b, _ := (&mqttcore.Ping{Type: mqttcore.TypePingReq}).AppendTo(nil, mqttcore.Dialect{Version: s.v, From: fromClient})
 				k.write(b)
 			}
-			for end := time.Now().Add(limit); k.pongs < want && !k.over; {
-				if k.hear(end); time.Now().After(end) {
-					s.t.Fatal("no PINGRESP")
+			for end := time.Now().Add(limit); k.pongs < want && !k.over; k.hear(end) {
+				if time.Now().After(end) {
+					s.t.Fatal("neither PINGRESP nor the end")
 				}
 			}
 			quiet = quiet && k.heard == before

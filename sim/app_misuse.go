@@ -18,7 +18,7 @@ const lookEvery = 64
 func (a *App) attempt(command func() error) {
 	a.tries++
 	if err := a.try(command, a.tries%lookEvery == 0); err != nil {
-		a.Ledger.seen("misuse: " + err.Error())
+		a.Ledger.seen("misuse: ", err.Error())
 	}
 }
 
@@ -98,7 +98,7 @@ const nobody = tagBit - 1
 // misuse calls the client as it must not be called.
 func (a *App) misuse() {
 	m := &misuses[a.src().Intn(len(misuses))]
-	a.Ledger.seen("misuse: " + m.name)
+	a.Ledger.seen("misuse: ", m.name)
 	err := a.try(func() (err error) {
 		a.out, err = m.call(a.c, a.out, a.h.Now())
 		return err

@@ -459,7 +459,7 @@ var greetings = [...]illegality{
 // spoil sends something illegal in place of CONNACK, or nothing.
 func (l *link) spoil(c *mqttcore.Connect) bool {
 	b := l.b
-	if !b.host.w.chance(10*b.Config.Hostile.Illegal) {
+	if !b.host.w.chance(10 * b.Config.Hostile.Illegal) {
 		return false
 	}
 	switch {

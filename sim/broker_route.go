@@ -24,9 +24,13 @@ type message struct {
 // keep returns the message with bytes of its own.
 func (m *message) keep() *message {
 	if m.own == nil {
-		o := &message{Publish: m.Publish, from: m.from, expires: m.expires}
-		b := append(make([]byte, 0, len(m.Topic)+len(m.Payload)), m.Topic...)
-		b = append(b, m.Payload...)
+		var kept struct { // most have room there
+			message
+			text [16]byte
+		}
+		o := &kept.message
+		*o = message{Publish: m.Publish, from: m.from, expires: m.expires}
+		b := append(append(kept.text[:0], m.Topic...), m.Payload...)
 		n := len(m.Topic)
 		o.Topic, o.Payload, o.Props = b[:n:n], b[n:], m.Props.Clone()
 		o.own, m.own = o, o

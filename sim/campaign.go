@@ -46,7 +46,7 @@ type BrokerKnobs struct {
 	Odd, Talk      int  // of its Hostility
 	Illegal        int  // the same
 	Late           int  // the same, and each connection has a Receive Maximum of its own
-	Lower          bool // the Maximum QoS changes between connections, in 5.0
+	Lower          bool // the Maximum Packet Size changes between connections
 	Refuse         int  // of a thousand messages, in 5.0: so many are refused
 }
 
@@ -214,6 +214,10 @@ type Report struct {
 	Stats    BrokerStats
 }
 
+// sizes are Maximum Packet Sizes: unlimited, too small for a message with an expiry
+// interval, and for any message.
+var sizes = [...]uint32{0, 25, 20}
+
 // calm is how much virtual time a world has to settle when the faults stop.
 const calm = 2 * time.Hour
 
@@ -275,8 +279,7 @@ func Run(src Source, k Knobs, watch func(*World)) Report {
 		case k.Broker.Shrink && n > 5000 && n < 5100:
 			b.Config.ReceiveMaximum = uint16(1 + src.Intn(6))
 		case k.Broker.Lower && n > 4000 && n < 4050:
-			b.Config.NoQoS1 = n < 4010
-			b.Config.NoQoS2 = n < 4030
+			b.Config.MaximumPacketSize = sizes[n%len(sizes)]
 		}
 	}
 	err := settle(w, l, b, apps)
@@ -300,7 +303,7 @@ func watchBroker(b *Broker, l *Ledger) {
 	b.OnIllegal = l.Illegal
 	b.OnOddity = func(name string) {
 		if !strings.HasPrefix(name, "illegal: ") { // "illegal packet answered" counts them
-			l.seen("odd: " + name)
+			l.seen("odd: ", name)
 		}
 	}
 	b.OnCopy = l.Copy
@@ -313,7 +316,7 @@ func settle(w *World, l *Ledger, b *Broker, apps []*App) error {
 		return l.Failure
 	}
 	w.Faults = Faults{}
-	b.Config.Hostile = Hostility{}
+	b.Config.Hostile, b.Config.MaximumPacketSize = Hostility{}, 0
 	w.Heal(func(c *Conn) bool { // with keep alive, or while connecting, both sides find out themselves
 		a, ok := c.host.node.(*App)
 		return ok && a.c.State() == mqttcore.StateConnected && a.c.Limits().KeepAlive == 0
@@ -360,10 +363,10 @@ func rest(w *World, l *Ledger, b *Broker) error {
 	if l.Failure == nil && b.Stats.KeepAliveTimeouts != before.KeepAliveTimeouts {
 		return &Contradiction{"broker", "keep alive does not keep a connection"}
 	}
-	if l.Failure == nil && w.steps%16 == 0 { // this takes time
+	if l.Failure == nil && w.steps%32 == 0 { // this takes time
 		l.identifiers(fewIDs)
 	}
-	if l.Failure == nil && w.steps%1024 == 0 { // and this a hundred times as much
+	if l.Failure == nil && w.steps%4096 == 0 { // and this a hundred times as much
 		l.identifiers(1 << 16)
 	}
 	return l.Failure

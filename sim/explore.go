@@ -7,6 +7,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -20,9 +21,12 @@ type Scope struct {
 	// Version is the client's.
 	Version mqttcore.Version
 	// ToBroker and ToClient are the messages of either direction, by their QoS.
-	// Those of one direction are published in this order, at any time. At most
-	// eight each.
+	// Those of one direction are published in this order, at any time, and QoS 0
+	// with a connection. At most eight each.
 	ToBroker, ToClient []mqttcore.QoS
+	// AtOnce makes either side publish all its messages in one action: there are
+	// far fewer states, and those with much under way are among them.
+	AtOnce bool
 	// Reconnects is how many connections may follow the first one. Each is the
 	// end of the one before, by a fault.
 	Reconnects int
@@ -87,8 +91,8 @@ func Explore(s Scope) Exploration {
 	if x.Workers <= 0 {
 		x.Workers = runtime.GOMAXPROCS(0)
 	}
-	if x.MaxStates <= 0 || x.MaxStates > 0xFFFFFFFF {
-		x.MaxStates = 0xFFFFFFFF
+	if x.most = math.MaxUint32; x.MaxStates > 0 {
+		x.most = min(x.most, uint64(x.MaxStates))
 	}
 	x.run()
 	x.found.Elapsed = time.Since(x.began)
@@ -101,6 +105,7 @@ func Explore(s Scope) Exploration {
 type explorer struct {
 	Scope
 	play  *play
+	most  uint64 // states
 	began time.Time
 	told  time.Time
 	found Exploration
@@ -163,7 +168,7 @@ func (x *explorer) run() {
 		layer := x.layer
 		x.layer = nil
 		x.processes, x.servers = map[part]*process{}, map[part]*server{}
-		if x.expand(layer, from); x.found.Err != nil || x.found.States >= x.MaxStates {
+		if x.expand(layer, from); x.found.Err != nil || x.full() {
 			return
 		}
 		if from += len(layer); len(x.layer) == 0 {
@@ -183,6 +188,8 @@ func (x *explorer) add(s sum, parent uint32, how Action) (state uint32, fresh bo
 	}
 	return state, fresh
 }
+
+func (x *explorer) full() bool { return uint64(x.found.States) >= x.most }
 
 // expand looks at all states of a layer, the first of which has the number
 // from. The workers are ahead by a few batches; what they find is taken in the
@@ -220,7 +227,7 @@ func (x *explorer) expand(layer []*moment, from int) {
 	for b := range inOrder {
 		<-b.done
 		for i := range b.results {
-			if x.take(state, &b.results[i]); x.found.Err != nil || x.found.States >= x.MaxStates {
+			if x.take(state, &b.results[i]); x.found.Err != nil || x.full() {
 				return
 			}
 			b.moments[i] = nil

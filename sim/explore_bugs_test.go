@@ -28,7 +28,7 @@ var exploreBugs = []bug{
 	{name: "session that may exist taken for a violation"},
 	{name: "no op when a message is released"},
 	{name: "written before it is committed", edits: []edit{
-		{"sim/explore_play.go", "\t\tst.commit()\n\t\tif st.dies() {\n\t\t\treturn false\n\t\t}\n\t\tst.write(before)\n",
+		{"sim/explore_process.go", "\t\tst.commit()\n\t\tif st.dies() {\n\t\t\treturn false\n\t\t}\n\t\tst.write(before)\n",
 			"\t\tst.write(before)\n\t\tif st.dies() {\n\t\t\treturn false\n\t\t}\n\t\tst.commit()\n"}}},
 }
 

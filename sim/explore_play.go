@@ -1,11 +1,11 @@
 // This file holds what can happen in an exploration: moments, and the actions
-// that lead from one to the next. Which of them are looked at, and in which
-// order, stands in explore.go; what is checked in explore_promises.go.
+// that lead from one to the next. What the client's process does of itself stands
+// in explore_process.go, which actions are looked at in explore.go, what is
+// checked in explore_promises.go.
 
 package sim
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -197,14 +197,6 @@ func (p *play) player() *player {
 	return st
 }
 
-// outcome is what the application does because of an event.
-type outcome struct {
-	kind   mqttcore.EventKind
-	why    mqttcore.DropReason
-	tag    uint64
-	number int // of the message
-}
-
 // begin takes a moment to go on from.
 func (st *player) begin(m *moment, crash int) {
 	st.m, st.c, st.b, st.conn, st.err = *m, nil, nil, nil, nil
@@ -249,39 +241,12 @@ func (st *player) finish() *moment {
 	return &m
 }
 
-// processOf is a process with the client c, and what is on the disk.
-func (st *player) processOf(c *mqttcore.Client) *process {
-	p := &process{c: c, disk: st.disk, loose: st.loose}
-	b := c.AppendState(st.scratch[:0], st.now())
-	if p.loose { // else it is the session's
-		b = append(b, st.disk...)
-	}
-	p.sum, st.scratch = hash(b), b
-	return p
-}
-
 func (st *player) now() time.Time { return epoch.Add(st.world.now) }
 
 func (st *player) note(client bool, text string) {
 	if st.watch != nil && st.watch.OnNote != nil {
 		st.watch.OnNote(st.now(), client, text)
 	}
-}
-
-// client is the client, to be changed.
-func (st *player) client() *mqttcore.Client {
-	if st.c == nil {
-		st.c = st.m.process.c.Clone()
-	}
-	return st.c
-}
-
-// looked is the client, to be looked at.
-func (st *player) looked() *mqttcore.Client {
-	if st.c == nil {
-		return st.m.process.c
-	}
-	return st.c
 }
 
 // broker is the broker, to be changed.
@@ -376,199 +341,6 @@ func (st *player) cut(text string) {
 	}
 }
 
-// turn is one round of the client's loop: act, commit, write, again while there
-// is more. It returns false when the process died in it.
-func (st *player) turn(act func(c *mqttcore.Client)) bool {
-	c := st.client()
-	before := c.State()
-	for round := 0; round == 0 || c.More(); round++ {
-		if round == 0 {
-			act(c)
-		} else {
-			st.out = c.Tick(st.out, st.now())
-		}
-		st.events()
-		if st.dies() {
-			return false
-		}
-		st.commit()
-		if st.dies() {
-			return false
-		}
-		st.write(before)
-		if round > 1000 {
-			st.fail("there is more to send for ever")
-			return true
-		}
-		if c.More() && st.dies() {
-			return false
-		}
-	}
-	if c.State() == mqttcore.StateDisconnected && st.m.open {
-		st.leave()
-	}
-	return true
-}
-
-// arrive delivers all that is under way to the broker.
-func (st *player) arrive() {
-	for st.m.open && !st.m.ended && len(st.m.up) > 0 {
-		st.toBroker()
-	}
-}
-
-// leave closes the connection: what was written arrives.
-func (st *player) leave() {
-	st.arrive()
-	st.cut("closed by the client")
-	st.lost(ErrPeer)
-}
-
-// events takes the client's events.
-func (st *player) events() {
-	ev := &st.ev
-	for st.c.Next(ev) {
-		if st.watch != nil {
-			st.note(true, ev.String())
-		}
-		number := -1
-		switch ev.Kind {
-		case mqttcore.EventMessage:
-			n, ok := st.arrived(ev)
-			if !ok {
-				continue
-			}
-			number = n
-		case mqttcore.EventConnected:
-			st.connected(ev)
-		case mqttcore.EventClosed:
-			if ev.Cause == mqttcore.CauseProtocolViolation {
-				st.fail("closed: %v", ev)
-			}
-		}
-		st.effects = append(st.effects, outcome{ev.Kind, ev.Why, ev.Tag, number})
-	}
-}
-
-// commit makes the turn durable: the ops, and the effects of the events. The
-// fold of the ops must be the session.
-func (st *player) commit() {
-	var disk *mqttcore.Session
-	var op mqttcore.Op
-	for st.c.NextOp(&op) {
-		if disk == nil {
-			disk = new(mqttcore.Session)
-			if err := disk.UnmarshalBinary(st.disk); err != nil {
-				st.fail("the snapshot does not load: %v", err)
-			}
-		}
-		if err := disk.Apply(&op); err != nil {
-			st.fail("%v does not apply: %v", op.Kind, err)
-		}
-		st.op(&op)
-		if op.Kind == mqttcore.OpSent {
-			st.numbered(disk, op.ID)
-		}
-	}
-	if disk != nil {
-		st.disk, _ = disk.AppendBinary(nil)
-	}
-	b, _ := st.c.Session().AppendBinary(st.scratch[:0])
-	if st.scratch = b; !bytes.Equal(b, st.disk) {
-		st.fail("the fold of the ops is not the session")
-	}
-	st.loose = false
-	for i := range st.effects {
-		switch f := &st.effects[i]; f.kind {
-		case mqttcore.EventMessage:
-			st.delivered(f.number)
-		case mqttcore.EventConnected:
-			st.m.promises.stale = false // it knows now, also after a crash
-		case mqttcore.EventPublished, mqttcore.EventDropped:
-			st.fate(f)
-		}
-	}
-	st.effects = st.effects[:0]
-}
-
-// numbered notes that the message with an identifier is sent.
-func (st *player) numbered(disk *mqttcore.Session, id uint16) {
-	for m := range disk.Outgoing() {
-		if m.Message.ID == id {
-			if st.m.promises.up[m.Tag] |= upSent; st.m.open {
-				st.m.promises.up[m.Tag] |= upFirst
-			}
-		}
-	}
-}
-
-// write sends what the client has to say. before is its state when the turn
-// began.
-func (st *player) write(before mqttcore.State) {
-	if len(st.out) == 0 {
-		return
-	}
-	if before == mqttcore.StateDisconnected && st.c.State() == before {
-		st.fail("there are %d bytes without a connection", len(st.out))
-	}
-	if st.m.open && !st.m.ended {
-		st.m.up = slices.Concat(st.m.up, st.out)
-	}
-	st.out = st.out[:0]
-}
-
-// dies is what happens at a point of the loop. What was written before arrives: that
-// it is lost is the same as ActCrash before or after the turn.
-func (st *player) dies() bool {
-	st.points++
-	if st.points != st.crash {
-		return false
-	}
-	st.barred = st.m.open && !st.m.spare(st.play.scope)
-	st.note(true, "crash "+crashPoints[(st.crash-1)%len(crashPoints)])
-	st.arrive()
-	st.die()
-	return true
-}
-
-// die ends the process, and starts it again.
-func (st *player) die() {
-	st.out, st.effects = st.out[:0], st.effects[:0]
-	if st.m.open {
-		st.cut("the client's process is gone")
-		st.lost(ErrCut)
-	}
-	st.reborn = st.rebirths[string(st.disk)]
-	if st.reborn != nil {
-		return
-	}
-	st.restore()
-	st.reborn = st.processOf(st.c)
-	if len(st.rebirths) >= maxRebirths {
-		clear(st.rebirths)
-	}
-	st.rebirths[string(st.disk)] = st.reborn
-}
-
-// maxRebirths is how many restored processes are kept, to be used again.
-const maxRebirths = 1 << 12
-
-// restore starts the process from what the disk holds.
-func (st *player) restore() {
-	s := new(mqttcore.Session)
-	if err := s.UnmarshalBinary(st.disk); err != nil {
-		st.fail("the snapshot does not load: %v", err)
-	}
-	c, err := mqttcore.NewClient(st.play.config, s)
-	if err != nil {
-		st.fail("NewClient: %v", err)
-		return
-	}
-	st.c = c
-	b, _ := s.AppendBinary(st.scratch[:0])
-	st.scratch, st.loose = b, !bytes.Equal(b, st.disk)
-}
-
 // spare reports whether a connection may still fail.
 func (m *moment) spare(s *Scope) bool { return int(m.dials) <= s.Reconnects }
 
@@ -593,8 +365,8 @@ func (st *player) possible(k ActionKind, m *moment) bool {
 		own := at[k-ActClientTick]
 		return own != never && own <= min(at[0], at[1])
 	case ActPublish:
-		return int(m.sent) < len(scope.ToBroker) &&
-			(scope.ToBroker[m.sent] != mqttcore.QoS0 || m.process.c.State() == mqttcore.StateConnected)
+		return int(m.sent) < len(scope.ToBroker) && (m.process.c.State() == mqttcore.StateConnected ||
+			!slices.Contains(scope.ToBroker[m.sent:scope.published(m.sent, scope.ToBroker)], mqttcore.QoS0))
 	case ActDeliver:
 		return int(m.handed) < len(scope.ToClient) && m.server.b.byID[st.play.name] != nil
 	case ActCut:
@@ -656,22 +428,9 @@ func (st *player) do(k ActionKind) {
 		st.world.now = st.m.server.b.deadline()
 		st.tell(Event{Kind: Tick})
 	case ActPublish:
-		n := st.m.sent
-		st.m.sent++
-		p := mqttcore.Publish{Topic: upTopic, Payload: payloadOf(int(n)), QoS: st.play.scope.ToBroker[n]}
-		st.note(true, fmt.Sprintf("publishes message %d at QoS %d", n, p.QoS))
-		st.turn(func(c *mqttcore.Client) {
-			var err error
-			if st.out, err = c.Publish(st.out, st.now(), &p, uint64(n)); err != nil {
-				st.fail("Publish: %v", err)
-			}
-		})
+		st.publish()
 	case ActDeliver:
-		m := st.play.toClient[st.m.handed]
-		st.note(false, fmt.Sprintf("publishes message %d at QoS %d", st.m.handed, m.QoS))
-		st.m.handed++
-		st.broker().byID[st.play.name].deliver(m, m.QoS, false, nil, nil)
-		st.tell(Event{Kind: Tick})
+		st.deliver()
 	case ActCut:
 		st.cut("connection reset")
 		st.lost(ErrCut)
@@ -696,6 +455,48 @@ func (st *player) do(k ActionKind) {
 			st.gone(ErrCut)
 		}
 	}
+}
+
+// published is how many messages of a direction are published after the next
+// action that publishes, from the n-th on.
+func (s *Scope) published(n uint8, list []mqttcore.QoS) int {
+	if s.AtOnce {
+		return len(list)
+	}
+	return int(n) + 1
+}
+
+// publish publishes the client's next message, or all.
+func (st *player) publish() {
+	scope, first := st.play.scope, int(st.m.sent)
+	end := scope.published(st.m.sent, scope.ToBroker)
+	st.m.sent = uint8(end)
+	st.turn(func(c *mqttcore.Client) {
+		for n := first; n < end; n++ {
+			p := mqttcore.Publish{Topic: upTopic, Payload: payloadOf(n), QoS: scope.ToBroker[n]}
+			if st.watch != nil {
+				st.note(true, fmt.Sprintf("publishes message %d at QoS %d", n, p.QoS))
+			}
+			var err error
+			if st.out, err = c.Publish(st.out, st.now(), &p, uint64(n)); err != nil {
+				st.fail("Publish: %v", err)
+			}
+		}
+	})
+}
+
+// deliver gives the broker its next message for the client, or all.
+func (st *player) deliver() {
+	scope, first := st.play.scope, int(st.m.handed)
+	end := scope.published(st.m.handed, scope.ToClient)
+	st.m.handed = uint8(end)
+	for _, m := range st.play.toClient[first:end] {
+		if st.watch != nil {
+			st.note(false, fmt.Sprintf("publishes message %s at QoS %d", m.Payload, m.QoS))
+		}
+		st.broker().byID[st.play.name].deliver(m, m.QoS, false, nil, nil)
+	}
+	st.tell(Event{Kind: Tick})
 }
 
 // gone tells the client that the transport is gone.

@@ -10,7 +10,7 @@ import (
 // Watch looks at what happens in a replay. Each of its functions may be nil.
 type Watch struct {
 	// OnAction is told of each action before it happens.
-	OnAction func(now time.Time, a Action)
+	OnAction func(a Action)
 	// OnData is told of each packet that arrives; conn numbers the connections
 	// from 1, and client tells whether the client sent it.
 	OnData func(now time.Time, conn int, client bool, data []byte)
@@ -36,7 +36,7 @@ func (s Scope) Replay(trace []Action, w Watch) error {
 			return fmt.Errorf("sim: action %d of the trace cannot happen: %v", i+1, a)
 		}
 		if w.OnAction != nil {
-			w.OnAction(epoch.Add(m.now), a)
+			w.OnAction(a)
 		}
 		if m = st.one(m, a); st.err != nil {
 			return st.err

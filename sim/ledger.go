@@ -36,6 +36,7 @@ type Ledger struct {
 	counters []Counter
 	steps    int
 	scratch  [3][]byte
+	name     []byte // of a counter
 	ids      []uint16
 }
 
@@ -68,11 +69,17 @@ type appRow struct {
 	// own made anew, it cannot know: its promises are blurred from then on. It is
 	// the protocol's gap, not the client's.
 	stale, blurred bool
-	nums           map[uint64]uint64 // tags by the numbers that ops give
-	held           map[uint64]bool   // numbers of messages whose identifier is all that is left
+	nums           map[uint64]numRow // by the numbers that ops give
+	held           map[uint64]uint16 // messages of which the identifier is all that is left
 	up             int               // epoch of the application in which it was last connected
 	illegal        uint64            // number of the connection over which something illegal came last
 	right          mqttcore.ReasonCode
+}
+
+// numRow is what a message is called elsewhere.
+type numRow struct {
+	tag uint64
+	id  uint16 // 0: never sent
 }
 
 type messageRow struct {
@@ -103,19 +110,23 @@ func (l *Ledger) contradict(client, format string, args ...any) {
 	}
 }
 
-// seen counts a rare state.
-func (l *Ledger) seen(what string) {
-	i, ok := slices.BinarySearchFunc(l.counters, what, func(c Counter, s string) int {
+// seen counts a rare state, whose name is given in parts.
+func (l *Ledger) seen(name ...string) {
+	l.name = l.name[:0]
+	for _, part := range name {
+		l.name = append(l.name, part...)
+	}
+	i, ok := slices.BinarySearchFunc(l.counters, l.name, func(c Counter, name []byte) int {
 		switch {
-		case c.Name < s:
+		case c.Name < string(name):
 			return -1
-		case c.Name > s:
+		case c.Name > string(name):
 			return 1
 		}
 		return 0
 	})
 	if !ok {
-		l.counters = slices.Insert(l.counters, i, Counter{Name: what})
+		l.counters = slices.Insert(l.counters, i, Counter{Name: string(l.name)})
 	}
 	l.counters[i].N++
 }
@@ -158,24 +169,29 @@ func (l *Ledger) op(a *App, op *mqttcore.Op) {
 	switch op.Kind {
 	case mqttcore.OpPut:
 		if row.nums == nil {
-			row.nums = map[uint64]uint64{}
+			row.nums = map[uint64]numRow{}
 		}
-		row.nums[op.Num] = op.Tag
+		row.nums[op.Num] = numRow{tag: op.Tag}
 		if op.Tag < uint64(len(l.messages)) {
 			l.messages[op.Tag].durable = true
 		}
 	case mqttcore.OpSent:
-		if tag, ok := row.nums[op.Num]; ok && tag < uint64(len(l.messages)) {
-			m := &l.messages[tag]
+		num, ok := row.nums[op.Num]
+		if ok {
+			num.id = op.ID
+			row.nums[op.Num] = num
+		}
+		if ok && num.tag < uint64(len(l.messages)) {
+			m := &l.messages[num.tag]
 			if m.sent = true; a.conn != nil {
 				m.sentOn = a.conn.id
 			}
 		}
 	case mqttcore.OpHold:
 		if row.held == nil {
-			row.held = map[uint64]bool{}
+			row.held = map[uint64]uint16{}
 		}
-		row.held[op.Num] = true
+		row.held[op.Num] = row.nums[op.Num].id
 	case mqttcore.OpDelete:
 		delete(row.nums, op.Num)
 		delete(row.held, op.Num)
@@ -215,7 +231,7 @@ func (l *Ledger) effect(a *App, f effect) {
 		}
 		m.fate = true
 		if f.kind == mqttcore.EventDropped {
-			l.seen("dropped: " + f.why.String())
+			l.seen("dropped: ", f.why.String())
 		}
 	}
 }
@@ -382,13 +398,13 @@ func (l *Ledger) connected(a *App, ev *mqttcore.Event) {
 	}
 	if resumed {
 		for m := range a.c.Session().Outgoing() {
-			l.seen("resumed while " + m.State.String())
+			l.seen("resumed while ", m.State.String())
 		}
 	}
 }
 
 func (l *Ledger) closed(a *App, ev *mqttcore.Event) {
-	l.seen("closed: " + ev.Cause.String())
+	l.seen("closed: ", ev.Cause.String())
 	row, s := &l.apps[a.id], a.c.Session()
 	if a.c.State() == mqttcore.StateDisconnected && row.up == a.epoch && s.Expiry() == 0 && s.Established() {
 		l.fail(a, "a session of no expiry outlives its connection")
@@ -492,6 +508,11 @@ func (l *Ledger) identifiers(least int) {
 			continue
 		}
 		given, n, highest, err := make([]bool, 1<<16), 0, 0, error(nil)
+		for _, id := range l.apps[i].held { // it has these, and none of them is to be given out
+			given[id] = true
+			highest = max(highest, int(id))
+			n++
+		}
 		for n < least || n < highest {
 			if l.scratch[0], err = c.Subscribe(l.scratch[0][:0], a.h.Now(), &s, 0); err != nil {
 				break
@@ -505,7 +526,7 @@ func (l *Ledger) identifiers(least int) {
 			highest = max(highest, int(id))
 			n++
 		}
-		if err != nil && n != 0xFFFF-len(l.apps[i].held) {
+		if err != nil && n != 0xFFFF {
 			l.fail(a, "%d packet identifiers are free: %v", n, err)
 		}
 	}

@@ -1,8 +1,9 @@
 // Command mqttsim runs the real MQTT client against a model broker in simulated
 // worlds, over links that fail, with processes that crash, disks that refuse, and
-// a broker that sends what it must not, and checks after each step that nothing promised was broken: messages lost, repeated or out of
-// order, identifiers or windows out of bounds, a journal that does not add up,
-// packets that the specification forbids.
+// a broker that sends what it must not, and checks after each step that nothing
+// promised was broken: messages lost, repeated or out of order, identifiers or
+// windows out of bounds, a journal that does not add up, packets that the
+// specification forbids.
 //
 //	mqttsim [flags]
 //
@@ -27,7 +28,8 @@
 // the client that it concerns.
 //
 // The exit status is 0 when all was clean, 1 when something was violated (or a
-// rare state was missing), 2 when the command line cannot be understood.
+// rare state was missing, or an exploration was given up), 2 when the command
+// line cannot be understood.
 //
 // # Exploration
 //
@@ -39,10 +41,18 @@
 // starts again from its disk, the broker loses its sessions, time passes while
 // packets are under way.
 //
-//	mqttsim -explore                                  2 messages at QoS 2 in each direction, 2 reconnects, all versions
-//	mqttsim -explore -to-broker 12 -to-client 12      QoS 1 and 2, mixed
-//	mqttsim -explore -version 5 -keepalive 0 -to-broker 120120 -to-client 120120 -reconnects 1
-//	                                                  2 messages at each QoS: by hand, it takes long
+//	mqttsim -explore                              2 messages at QoS 2 in each direction, 2 reconnects, all versions
+//	mqttsim -explore -to-broker 12 -to-client 12  QoS 1 and 2, mixed
+//
+// Those take about a minute. More messages are for patience: with -at-once, all
+// of a direction are published in one action, which leaves the orders in which
+// packets arrive, connections end and processes die.
+//
+//	mqttsim -explore -at-once -to-broker 120120 -to-client 120120
+//	mqttsim -explore -keepalive 0 -reconnects 1 -to-broker 120120 -to-client 120120 -version 5
+//
+// The latter, 2 messages at each QoS in each direction, has more than fifty
+// million states.
 //
 // It tells how many states and transitions there are, how many actions the
 // longest of the shortest ways to a state has, the time, and the most memory that

@@ -24,10 +24,10 @@ import (
 
 // exploreGC is what debug.SetGCPercent is told: most of the memory is a table
 // that the collector has nothing to do with.
-const exploreGC = 100
+const exploreGC = 200
 
 // exploreOnly are the flags that say nothing but what is explored.
-var exploreOnly = []string{"to-broker", "to-client", "reconnects", "keepalive", "window", "states"}
+var exploreOnly = []string{"to-broker", "to-client", "at-once", "reconnects", "keepalive", "window", "states"}
 
 func (o *options) exploreFlags(flags *flag.FlagSet) {
 	o.scope.ToBroker, o.scope.ToClient = []mqttcore.QoS{2, 2}, []mqttcore.QoS{2, 2}
@@ -35,6 +35,7 @@ func (o *options) exploreFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.exploring, "explore", false, "explore all that can happen to one client, instead of drawing runs")
 	flags.Func("to-broker", "explore messages to the broker, a digit for the `QoS` of each (default 22)", qosList(&o.scope.ToBroker))
 	flags.Func("to-client", "explore messages to the client, a digit for the `QoS` of each (default 22)", qosList(&o.scope.ToClient))
+	flags.BoolVar(&o.scope.AtOnce, "at-once", false, "explore with all messages of a direction published in one action")
 	flags.IntVar(&o.scope.Reconnects, "reconnects", 2, "explore so many `connections` after the first one")
 	flags.Func("keepalive", "explore a keep alive of so many `seconds`; 0: none (default 60)", number(&o.scope.KeepAlive))
 	flags.Func("window", "explore with at most so many QoS 1 and 2 `messages` under way; 0: any number (default 0)", number(&o.scope.Window))
@@ -143,7 +144,7 @@ func (o *options) counterexample(s sim.Scope, found sim.Exploration, stdout io.W
 	for i, a := range found.Trace {
 		fmt.Fprintf(stdout, "%3d. %v\n", i+1, a)
 	}
-	ladder := drawTrace(s, found.Trace)
+	ladder := drawTrace(s, found)
 	ladder.Title = fmt.Sprintf("%v: %v", s.Version, found.Err)
 	fmt.Fprintf(stdout, "\n%v\nviolated\n", ladder)
 	if o.svg != "" {
@@ -154,14 +155,14 @@ func (o *options) counterexample(s sim.Scope, found sim.Exploration, stdout io.W
 
 // drawTrace does a trace again and draws it. Time that is too short to see goes
 // by between two things, so that their order is theirs.
-func drawTrace(s sim.Scope, actions []sim.Action) *trace.Ladder {
+func drawTrace(s sim.Scope, found sim.Exploration) *trace.Ladder {
 	var order ladders
 	var conns []*trace.Recorder
 	d := &trace.Ladder{Left: "client", Width: 120}
 	note := func(now time.Time, k trace.Kind, from mqttcore.Role, text string) {
 		d.Entries = append(d.Entries, trace.Entry{Time: order.order(now), Kind: k, From: from, Text: text})
 	}
-	err := s.Replay(actions, sim.Watch{
+	_ = s.Replay(found.Trace, sim.Watch{ // which ends with the same
 		OnData: func(now time.Time, conn int, client bool, data []byte) {
 			for len(conns) < conn {
 				conns = append(conns, new(trace.Recorder))
@@ -184,9 +185,7 @@ func drawTrace(s sim.Scope, actions []sim.Action) *trace.Ladder {
 	}
 	if n := len(d.Entries); n > 0 {
 		d.Start = d.Entries[0].Time
-		if err != nil {
-			d.Entries = append(d.Entries, trace.Entry{Time: d.Entries[n-1].Time, Kind: trace.KindNote, Text: err.Error()})
-		}
+		d.Entries = append(d.Entries, trace.Entry{Time: d.Entries[n-1].Time, Kind: trace.KindNote, Text: found.Err.Error()})
 	}
 	return d
 }

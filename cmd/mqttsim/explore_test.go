@@ -51,7 +51,7 @@ func TestCounterexample(t *testing.T) {
 		"\nVIOLATION: what is wrong\nversion 5.0, after 8 actions\n\n  1. the client connects\n  2. a packet reaches the broker\n",
 		"  6. a packet reaches the client, crash between committing and writing\n",
 		"CONNECT c keepalive=0", "CONNACK Success", "publishes message 0 at QoS 2", "PUBLISH up q2 id=1", "PUBREC id=1",
-		"crash between committing and writing", "closed: connect timeout", "\nviolated\n",
+		"crash between committing and writing", "closed: connect timeout", "what is wrong", "\nviolated\n",
 	} {
 		at := strings.Index(text, want) // in this order
 		if at < 0 {

@@ -54,7 +54,7 @@ func (b *Broker) Close() error {
 	return b.err
 }
 
-// Log is what the broker has logged: at least the last 64 KiB.
+// Log is what the broker has logged: at least the last 4 MiB.
 func (b *Broker) Log() string { return b.log.String() }
 
 // log keeps the end of what is written to it.
@@ -63,7 +63,7 @@ type log struct {
 	b  bytes.Buffer
 }
 
-const logSize = 64 << 10
+const logSize = 4 << 20
 
 func (l *log) Write(p []byte) (int, error) {
 	l.mu.Lock()
