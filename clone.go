@@ -25,9 +25,6 @@ func (c *Client) Clone() *Client {
 		}
 		d.subs = &g
 	}
-	if d.ev.subs != nil {
-		d.ev.subs = d.subs
-	}
 	d.ev.Message.Topic = slices.Clone(d.ev.Message.Topic) // it may be in a.in
 	if c.progress != nil {
 		d.progress = &progress{steps: c.progress.steps.clone()}

@@ -5,6 +5,7 @@
 package mqttcore
 
 import (
+	"slices"
 	"time"
 )
 
@@ -459,6 +460,7 @@ func (c *Client) tell(i uint32, props Properties, codes []byte, why DropReason, 
 	r.why, r.code = why, code
 	c.ev.Props, c.ev.Codes = props, codes
 	r.event(&c.ev)
+	c.ev.Filter = slices.Clone(c.ev.Filter) // the record may be in use again before the event is taken
 	c.has |= hasPacket
 	c.s.retire(i)
 }

@@ -307,3 +307,21 @@ func TestMaxIncomingBounded(t *testing.T) {
 		t.Error(r.c.cfg.MaxIncoming)
 	}
 }
+
+// TestFilterOfAnswered: the filter that an event names is not that of the next
+// request, which goes out before the event is taken, nor that of a request of a
+// copy of the client.
+func TestFilterOfAnswered(t *testing.T) {
+	r := resubscribing(t, Config{Burst: 1}) // one a call
+	r.connect(&ConnAck{})
+	r.log = nil
+	in := mustAppend(&SubAck{ID: 3, Codes: []byte{1}}, r.dialect(FromServer))
+	if _, _, err := r.c.Receive(nil, r.now, in); err != nil {
+		t.Fatal(err)
+	}
+	twin := &rig{TB: t, c: r.c.Clone(), now: r.now}
+	r.subscribe(9, QoS0, Properties{}, "xxx")
+	r.want(`> SUBSCRIBE id=5 [xxx q0]`, `resubscribed "a/#": Granted QoS 1`)
+	twin.drain()
+	twin.want(`resubscribed "a/#": Granted QoS 1`)
+}

@@ -51,7 +51,7 @@
 //	mqttsim -explore -at-once -to-broker 120120 -to-client 120120
 //	mqttsim -explore -keepalive 0 -reconnects 1 -to-broker 120120 -to-client 120120 -version 5
 //
-// The latter, 2 messages at each QoS in each direction, has more than fifty
+// Both are 2 messages at each QoS in each direction; the latter has more than ten
 // million states.
 //
 // It tells how many states and transitions there are, how many actions the

@@ -24,7 +24,7 @@ import (
 
 // exploreGC is what debug.SetGCPercent is told: most of the memory is a table
 // that the collector has nothing to do with.
-const exploreGC = 200
+const exploreGC = 100
 
 // exploreOnly are the flags that say nothing but what is explored.
 var exploreOnly = []string{"to-broker", "to-client", "at-once", "reconnects", "keepalive", "window", "states"}
