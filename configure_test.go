@@ -79,12 +79,12 @@ func TestAuthDoneFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, _, err := r.c.Receive(nil, r.now, b)
-	if err != nil || len(out) != 0 || !r.c.More() {
+	if err != nil || len(out) != 0 || r.c.More() {
 		t.Fatalf("with CONNACK: sent % x (%v), more is %v", out, err, r.c.More())
 	}
 	var ev Event
-	if !r.c.Next(&ev) || ev.Kind != EventAuthDone {
-		t.Fatalf("the first event is %v", &ev)
+	if !r.c.Next(&ev) || ev.Kind != EventAuthDone || !r.c.More() {
+		t.Fatalf("the first event is %v, more is %v", &ev, r.c.More())
 	}
 	if out = r.c.Tick(nil, r.now); len(out) == 0 || PacketType(out[0]>>4) != TypePublish {
 		t.Errorf("after EventAuthDone: sent % x", out)

@@ -20,6 +20,11 @@ import (
 // over or the client is.
 func drive(conn net.Conn, client *mqttcore.Client, told func(*mqttcore.Event)) error {
 	defer conn.Close()
+	drain := func() {
+		for ev := new(mqttcore.Event); client.Next(ev); {
+			told(ev)
+		}
+	}
 	out, err := client.Connect(nil, time.Now())
 	var in []byte
 	for chunk := make([]byte, 4096); err == nil; {
@@ -32,9 +37,11 @@ func drive(conn net.Conn, client *mqttcore.Client, told func(*mqttcore.Event)) e
 		if client.State() == mqttcore.StateDisconnected {
 			return nil
 		}
-		deadline := client.Deadline() // the zero time is none, here as there
-		if client.More() {
-			deadline = time.Now()
+		// The zero time is none, here as there. A deadline that has passed would
+		// read nothing.
+		deadline, soon := client.Deadline(), time.Now().Add(time.Millisecond)
+		if client.More() || !deadline.IsZero() && deadline.Before(soon) {
+			deadline = soon
 		}
 		if err = conn.SetReadDeadline(deadline); err != nil {
 			break
@@ -45,19 +52,15 @@ func drive(conn net.Conn, client *mqttcore.Client, told func(*mqttcore.Event)) e
 			err = failed
 		}
 		now := time.Now()
-		var ev mqttcore.Event
 		for n := -1; n != 0; in = in[n:] {
 			out, n, _ = client.Receive(out, now, in)
-			for client.Next(&ev) {
-				told(&ev)
-			}
+			drain()
 		}
 		out = client.Tick(out, now)
-		for client.Next(&ev) {
-			told(&ev)
-		}
+		drain()
 	}
 	client.Lost(time.Now(), err)
+	drain()
 	return err
 }
 
@@ -84,8 +87,8 @@ func TestExampleSynctest(t *testing.T) {
 		}()
 		dialect := mqttcore.Dialect{Version: mqttcore.V311, From: mqttcore.FromClient}
 		var in []byte
-		// expect reads the next packet, which is of type p and comes after the
-		// given time.
+		// expect reads the next packet, which is to be of type p and to come at that
+		// time.
 		expect := func(p mqttcore.PacketType, after time.Duration) {
 			t.Helper()
 			for chunk := make([]byte, 100); ; {

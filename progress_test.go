@@ -161,13 +161,16 @@ func TestProgressBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for resent, i := 0, 0; resent < 3000; i++ {
-		if i > 100 || s.c.progress.untold() > maxSteps || !s.c.More() && resent+s.c.progress.untold() < 3000 {
-			t.Fatalf("%d resent, %d steps wait", resent, s.c.progress.untold())
+		if untold := s.c.progress.untold(); i > 100 || untold > maxSteps || untold == maxSteps && s.c.More() {
+			t.Fatalf("%d resent, %d steps wait, more is %v", resent, untold, s.c.More())
 		}
 		for s.c.Next(&ev) {
 			if ev.Kind == EventProgress {
 				resent++
 			}
+		}
+		if s.c.More() != (resent < 3000) {
+			t.Fatalf("%d resent, more is %v", resent, s.c.More())
 		}
 		s.c.Tick(nil, s.now)
 	}

@@ -145,9 +145,11 @@ func (c *Client) Window() int {
 }
 
 // More reports whether output waits that did not fit into the last call's
-// burst. Any call that appends to dst, Tick for one, goes on with it.
+// burst. Any call that appends to dst, Tick for one, goes on with it. It is to be
+// asked when events and ops have been taken: while EventAuthDone waits, or so
+// much else that calls fail with ErrPending, nothing goes on, and it is false.
 func (c *Client) More() bool {
-	if c.state != StateConnected {
+	if c.state != StateConnected || c.has&hasAuthDone != 0 || c.choked() {
 		return false
 	}
 	return c.conn.resume[0] != 0 || c.resubscribes() ||

@@ -90,7 +90,7 @@ type list struct {
 type records struct {
 	slab  []record
 	near  []neighbours[uint32]
-	lists [listCount]list // of the free ones only head and next count
+	lists [listCount]list // the free ones are linked one way: they have no prev and no tail
 	ids   idPool
 	bytes int // of the messages that are queued
 }
@@ -313,8 +313,8 @@ type inbox struct {
 	lists [inListCount]struct{ head, tail uint16 }
 	free  uint16
 	keyed uint16 // entries of the table
-	// tokens were given out so far. They are counted here, for a token of one
-	// client must not be taken by the next one that has the session.
+	// tokens is the number of the last one given out. It is kept here, for a token
+	// of one client must not be taken by the next one that has the session.
 	tokens uint64
 	n      int32
 }

@@ -34,7 +34,7 @@ type Client struct {
 	stats    Stats
 	state    State
 	has      pending
-	ev       Event // what the events in has need; of a packet, what its Kind counts
+	ev       Event // what the events in has need; of a packet only what its Kind has is set
 	closed   struct {
 		cause    Cause
 		code     ReasonCode
@@ -192,6 +192,7 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 	c.clock(now)
 	c.s.epoch++
 	c.state = StateConnecting
+	c.ev = Event{} // it holds the input that the last message came in
 	c.conn = connection{started: c.now, lastSent: c.now, lastRecv: c.now}
 	c.conn.auth.busy = c.cfg.Props.Mask().Has(PropAuthMethod)
 	c.conn.known = c.s.established || c.s.tried
@@ -210,8 +211,8 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 // whole packet, which is no error. What the client answers is appended to dst.
 //
 // It fails with ErrPending while events wait, or too many ops (see NextOp), and
-// with ErrClosed when there is no connection. What the server does wrong is no error of this call: it ends
-// the connection with EventClosed.
+// with ErrClosed when there is no connection. What the server does wrong is no
+// error of this call: it ends the connection with EventClosed.
 func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n int, err error) {
 	if c.state == StateDisconnected {
 		return dst, 0, ErrClosed
@@ -593,8 +594,6 @@ func (c *Client) Next(ev *Event) bool {
 		if c.closed.byPacket {
 			ev.Props = c.ev.Props
 		}
-	default:
-		return false
 	}
 	return true
 }

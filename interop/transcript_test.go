@@ -1,6 +1,6 @@
 // This file holds transcripts: what passed on the connections of a scenario, as
 // text that does not depend on what the protocol leaves free. Which differences
-// between brokers are expected stands in differences_test.go.
+// between brokers are expected stands in differences_table_test.go.
 //
 // A transcript tells of each connection the exchanges that the client began,
 // then those that the server began, and who ended it. Each side's are in their

@@ -24,8 +24,9 @@ type Hostility struct {
 	// may have them.
 	Talk int
 	// Illegal is the chance, after each packet, of one that no server may send. In
-	// place of CONNACK, of which there are few, it is ten times as likely. Nothing follows it; the client is to close the
-	// connection, and when it does not, the broker does after ten seconds.
+	// place of CONNACK, of which there are few, it is ten times as likely. Nothing
+	// follows it; the client is to close the connection, and when it does not, the
+	// broker does after ten seconds.
 	Illegal int
 	// Late is the chance of a PUBACK that the end of a connection kept back, on the
 	// next one and before the message comes again. It is given only where the

@@ -37,7 +37,8 @@ type Scope struct {
 	Window uint16
 
 	// Workers is how many goroutines look; 0: as many as there are processors.
-	// What is found does not depend on it.
+	// States and transitions do not depend on it; of several contradictions, which
+	// one is told may.
 	Workers int
 	// MaxStates ends the exploration when so many states were found; 0: it ends
 	// when there are no more, or 4,294,967,295.
@@ -76,7 +77,8 @@ type Exploration struct {
 // has committed, and that the broker loses its sessions. Faults end when the last
 // reconnect is used up.
 //
-// At each step it checks what [Ledger] checks in a simulated world. And from each
+// At each step it checks the promises about messages and about the journal that
+// [Ledger] checks in a simulated world. And from each
 // state it must be possible, without another fault, to come to one in which the
 // client is connected and nothing is owed.
 //
@@ -256,7 +258,10 @@ func (x *explorer) take(state uint32, r *result) {
 			x.layer = append(x.layer, m)
 		}
 		if i == 0 && !r.settled {
-			x.next[state] = to
+			if x.next[state] = to; to == state {
+				x.fail(roundForEver(x.play.name), x.trace(state))
+				return
+			}
 		}
 	}
 	if r.err != nil {
@@ -297,13 +302,17 @@ func (x *explorer) converges() {
 			s = x.next[s]
 		}
 		if mark[s] == onTheWay {
-			x.fail(&Contradiction{x.play.name, "it goes round for ever and does not settle"}, x.trace(s))
+			x.fail(roundForEver(x.play.name), x.trace(s))
 			return
 		}
 		for _, w := range way {
 			mark[w] = settles
 		}
 	}
+}
+
+func roundForEver(client string) error {
+	return &Contradiction{client, "it goes round for ever and does not settle"}
 }
 
 // tell calls Progress, once a second.

@@ -9,7 +9,7 @@
 // writes them rightly. From this directory,
 //
 //	go test -c -o compare.test .
-//	for i in $(seq 20); do
+//	for i in $(seq 10); do
 //		./compare.test -test.run '^$' -test.bench . -test.cpu 1 -test.benchtime 50ms
 //	done > testdata/benchmarks.txt
 //	go test -run Report -update .
