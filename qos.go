@@ -85,8 +85,18 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 			c.expires = expires
 		}
 	}
-	c.stepOut(StatusQueued, c.s.enqueue(&m, tag, expires))
+	i := c.s.enqueue(&m, tag, expires)
+	c.stepOut(StatusQueued, i)
+	if c.s.out.lists[listQueued].head == i && c.nextIsQueued() {
+		return c.account(c.send(dst, i, false), len(dst)), nil
+	}
 	return c.end(dst, len(dst)), nil
+}
+
+// nextIsQueued reports whether the next thing that pump would send is the first
+// of the queued messages.
+func (c *Client) nextIsQueued() bool {
+	return c.has&hasAuthDone == 0 && !c.choked() && (c.subs == nil || !c.resubscribes()) && c.canSend()
 }
 
 // idle reports whether a message can be sent at once.
@@ -271,7 +281,10 @@ func (c *Client) send(dst []byte, i uint32, again bool) []byte {
 		c.stepOut(StatusSent, i)
 	}
 	c.charge(r)
-	alias, topic := c.assign(r.topic(), size)
+	alias, topic := uint16(0), r.topic()
+	if c.conn.aliases != nil {
+		alias, topic = c.assign(topic, size)
+	}
 	dst = appendPublish(dst, c.cfg.Version, flags, r.id, topic, r.props(), r.payload(), alias)
 	if r.expires != 0 && c.cfg.Version == V5 {
 		end := len(dst) - len(r.payload())
@@ -381,8 +394,10 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 	if err := p.Decode(f, d); err != nil {
 		return dst, err
 	}
-	if r := c.problemFault(p.Props); r != ruleNone {
-		return dst, fail(f.Type, d, r, 0)
+	if p.Props.mask != 0 { // most have none
+		if r := c.problemFault(p.Props); r != ruleNone {
+			return dst, fail(f.Type, d, r, 0)
+		}
 	}
 	i := c.s.out.ids.find(p.ID)
 	if i == 0 {
@@ -462,7 +477,9 @@ func (c *Client) tell(i uint32, props Properties, codes []byte, why DropReason, 
 	r.why, r.code = why, code
 	c.ev.Props, c.ev.Codes = props, codes
 	r.event(&c.ev)
-	c.ev.Filter = slices.Clone(c.ev.Filter) // the record may be in use again before the event is taken
+	if c.ev.Filter != nil { // the record may be in use again before the event is taken
+		c.ev.Filter = slices.Clone(c.ev.Filter)
+	}
 	c.has |= hasPacket
 	c.s.retire(i)
 }

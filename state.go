@@ -526,14 +526,19 @@ func (c *Client) fits(n int) bool {
 	return c.lim.MaximumPacketSize == 0 || uint64(n) <= uint64(c.lim.MaximumPacketSize)
 }
 
-// end is how every call that may emit bytes ends: with what waits to be sent,
-// and an account of what was.
+// end is how calls that may emit bytes end: with what waits to be sent, and an
+// account of what was.
 func (c *Client) end(dst []byte, before int) []byte {
 	// Before the caller has seen how an authentication ended, nothing goes out:
 	// it may not trust the server.
 	if c.state == StateConnected && c.has&hasAuthDone == 0 {
 		dst = c.pump(dst, before+c.cfg.Burst)
 	}
+	return c.account(dst, before)
+}
+
+// account notes what was sent.
+func (c *Client) account(dst []byte, before int) []byte {
 	if n := len(dst) - before; n > 0 {
 		if c.state != StateDisconnected { // a DISCONNECT leaves nothing behind
 			c.conn.lastSent = c.now
