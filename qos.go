@@ -73,7 +73,8 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	if c.choked() || int(c.s.out.lists[listDone].n) > maxID+max(0, c.cfg.MaxQueued) {
 		return dst, ErrPending
 	}
-	if !c.idle() && !c.roomFor(&m) {
+	atOnce := c.idle()
+	if !atOnce && !c.roomFor(&m) {
 		return dst, ErrQueueFull
 	}
 	c.clock(now)
@@ -87,21 +88,15 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	}
 	i := c.s.enqueue(&m, tag, expires)
 	c.stepOut(StatusQueued, i)
-	if c.s.out.lists[listQueued].head == i && c.nextIsQueued() {
+	if atOnce {
 		return c.account(c.send(dst, i, false), len(dst)), nil
 	}
 	return c.end(dst, len(dst)), nil
 }
 
-// nextIsQueued reports whether the next thing that pump would send is the first
-// of the queued messages.
-func (c *Client) nextIsQueued() bool {
-	return c.has&hasAuthDone == 0 && !c.choked() && (c.subs == nil || !c.resubscribes()) && c.canSend()
-}
-
-// idle reports whether a message can be sent at once.
+// idle reports whether a message can be sent at once: nothing goes before it.
 func (c *Client) idle() bool {
-	return c.state == StateConnected && c.s.out.lists[listQueued].n == 0 && c.canSend()
+	return c.s.out.lists[listQueued].n == 0 && c.has&hasAuthDone == 0 && c.canSend() && (c.subs == nil || !c.resubscribes())
 }
 
 // roomFor reports whether a message can be queued; it makes room if
@@ -176,6 +171,11 @@ func (c *Client) notAllowed(q QoS, retain bool) ReasonCode {
 		return ReasonRetainNotSupported
 	}
 	return ReasonSuccess
+}
+
+// backlog reports whether pump may have something to send.
+func (c *Client) backlog() bool {
+	return c.s.out.lists[listQueued].n > 0 || c.conn.resume != [2]uint32{} || c.subs != nil
 }
 
 // pump appends what may be sent until dst is limit bytes long: lost

@@ -531,7 +531,7 @@ func (c *Client) fits(n int) bool {
 func (c *Client) end(dst []byte, before int) []byte {
 	// Before the caller has seen how an authentication ended, nothing goes out:
 	// it may not trust the server.
-	if c.state == StateConnected && c.has&hasAuthDone == 0 {
+	if c.state == StateConnected && c.has&hasAuthDone == 0 && c.backlog() {
 		dst = c.pump(dst, before+c.cfg.Burst)
 	}
 	return c.account(dst, before)
