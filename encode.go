@@ -72,7 +72,11 @@ func sizeWithHeader(body int) int { return 1 + SizeUvarint(uint32(min(body, maxR
 // refuse checks what every AppendTo does: the version, the rule found so far,
 // the sender, and the size of the body.
 func refuse(t PacketType, flags uint8, d Dialect, r rule, size int) error {
-	if d.Version-V31 > V5-V31 {
+	d.Options = 0 // no tolerance concerns encoding
+	switch {
+	case r == ruleNone && size <= maxRemaining && d.permits(t, flags):
+		return nil
+	case d.Version-V31 > V5-V31:
 		return ErrVersion
 	}
 	if first := firstByteFault(t, flags, d.From&3, uint8(d.Version&3), 0); first != ruleNone {
