@@ -39,10 +39,14 @@ func wildcards(v uint64) uint64 { return (v&^eachPlus8 ^ eachHash) - eachByte }
 func plainText(b []byte) bool {
 	var bad uint64
 	if len(b) >= 8 {
-		for i := 0; i < len(b)-8; i += 8 {
-			bad |= notASCII(load64(b[i:]))
+		bad = notASCII(load64(b[len(b)-8:])) // some of which come twice
+		for ; len(b) >= 16; b = b[16:] {
+			bad |= notASCII(load64(b)) | notASCII(load64(b[8:]))
 		}
-		return (bad|notASCII(load64(b[len(b)-8:])))&eachHigh == 0
+		if len(b) >= 8 {
+			bad |= notASCII(load64(b))
+		}
+		return bad&eachHigh == 0
 	}
 	for _, c := range b {
 		bad |= uint64(c-1) | uint64(c)
@@ -54,12 +58,17 @@ func plainText(b []byte) bool {
 func plainTopic(b []byte) bool {
 	var bad uint64
 	if len(b) >= 8 {
-		for i := 0; i < len(b)-8; i += 8 {
-			v := load64(b[i:])
+		v := load64(b[len(b)-8:]) // the last eight, some of which come twice
+		bad = notASCII(v) | wildcards(v)
+		for ; len(b) >= 16; b = b[16:] {
+			v, w := load64(b), load64(b[8:])
+			bad |= notASCII(v) | wildcards(v) | notASCII(w) | wildcards(w)
+		}
+		if len(b) >= 8 {
+			v := load64(b)
 			bad |= notASCII(v) | wildcards(v)
 		}
-		v := load64(b[len(b)-8:])
-		return (bad|notASCII(v)|wildcards(v))&eachHigh == 0
+		return bad&eachHigh == 0
 	}
 	for _, c := range b {
 		bad |= uint64(c-1) | uint64(c)
