@@ -129,9 +129,6 @@ func TestResumeIncoming(t *testing.T) {
 	eachVersion(t, brokers.Options{}, versions, func(t *testing.T, h host, v mqttcore.Version) {
 		for _, s := range incoming {
 			t.Run(fmt.Sprintf("QoS %d, %s", s.qos, s.name), func(t *testing.T) {
-				if why, ok := s.not[h.kind+" "+versionName(v)]; ok {
-					t.Skip(why)
-				}
 				topic := newTopic()
 				p, from := newPeer(t, h, lasting(t, v)), newPeer(t, h, clean(v))
 				p.faults = s.fault()
