@@ -325,3 +325,31 @@ func TestFilterOfAnswered(t *testing.T) {
 	twin.drain()
 	twin.want(`resubscribed "a/#": Granted QoS 1`)
 }
+
+// TestPublishWaitsItsTurn: a message is not sent at once while something goes
+// before it: the caller's sight of EventAuthDone (5.0 §4.12), or a subscription
+// that was lost with the session. There is no other room for it then.
+func TestPublishWaitsItsTurn(t *testing.T) {
+	p := message("t", "", QoS1, 0)
+	cfg := withMethod
+	cfg.MaxQueued = 1
+	r := newRig(t, cfg, nil, nil)
+	r.do(r.c.Connect(nil, r.now))
+	in := mustAppend(&ConnAck{Props: propsOf(AuthMethod("m"))}, r.dialect(FromServer))
+	if _, _, err := r.c.Receive(nil, r.now, in); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, ErrQueueFull} {
+		if out, err := r.c.Publish(nil, r.now, p, 1); err != want || len(out) != 0 {
+			t.Errorf("publish %d before EventAuthDone: % x, %v, want %v", i, out, err, want)
+		}
+	}
+
+	s := resubscribing(t, Config{Burst: 1, Resubscribe: true}) // one a call
+	s.connect(&ConnAck{})
+	s.log = nil
+	s.publish(*p, 2)
+	if len(s.log) != 1 || s.log[0][:11] != "> SUBSCRIBE" {
+		t.Errorf("%q; want the next subscription", s.log)
+	}
+}
