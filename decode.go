@@ -52,10 +52,11 @@ func (f Frame) Clone() Frame {
 // are there: a packet of a wrong type, sender, flags or size is refused with
 // an *Error before it is buffered. The body is not looked at.
 func ConsumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error) {
-	// Most packets are whole, and smaller than 130 bytes.
-	if len(b) >= 2 && d.Version-V31 <= V5-V31 && b[1] < shortBodies[d.Options&3][d.From&3][d.Version&3][b[0]] {
-		total := 2 + int(b[1])
-		if total <= len(b) && uint32(total)-1 <= limit-1 {
+	// Most packets are whole, smaller than 130 bytes, and legal in any version.
+	if len(b) >= 2 && d.Version-V31 <= V5-V31 {
+		size := int(b[1])
+		total := 2 + size
+		if size > 0 && size <= int(shortBodies[b[0]]) && total <= len(b) && (limit == 0 || uint32(total) <= limit) {
 			return Frame{Type: PacketType(b[0] >> 4), Flags: b[0] & 15, Body: b[2:total:total]}, total, nil
 		}
 	}
@@ -498,14 +499,30 @@ func (p *Publish) Decode(f Frame, d Dialect) error {
 // Decode decodes a PUBACK, PUBREC, PUBREL or PUBCOMP and sets Type.
 func (p *Ack) Decode(f Frame, d Dialect) error {
 	// Most are of two bytes.
-	if b := f.Body; len(b) == 2 && b[0]|b[1] != 0 && f.Type-TypePubAck <= TypePubComp-TypePubAck && d.always(f.Type, f.Flags) {
-		p.Type, p.Code, p.ID = f.Type, ReasonSuccess, uint16(b[0])<<8|uint16(b[1])
-		p.Dup = false
-		p.Props = Properties{}
-		return nil
+	if b := f.Body; len(b) == 2 && f.Flags == ackFlags[f.Type] && d.Version-V31 <= V5-V31 {
+		if id := uint16(b[0])<<8 | uint16(b[1]); id != 0 {
+			p.Type, p.Code, p.ID = f.Type, ReasonSuccess, id
+			p.Dup = false
+			if p.Props.wire != nil || p.Props.mask != 0 { // most are empty as they are
+				p.Props = Properties{}
+			}
+			return nil
+		}
 	}
 	return p.decode(f, d)
 }
+
+// ackFlags are the flags of the fixed header of an Ack by its type, and what no
+// flags are for every other type.
+var ackFlags = func() (a [256]uint8) {
+	for t := range a {
+		a[t] = 0xFF
+	}
+	for t := TypePubAck; t <= TypePubComp; t++ {
+		a[t] = headerTable[V311&3][t].flags
+	}
+	return a
+}()
 
 // decode is Decode for every other input.
 func (p *Ack) decode(f Frame, d Dialect) error {

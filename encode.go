@@ -57,14 +57,19 @@ func appendHeader(dst []byte, t PacketType, flags uint8, size int) []byte {
 	return AppendUvarint(append(room(dst, size), byte(t)<<4|flags), uint32(size))
 }
 
-// room makes room for a packet whose body has the given size. No more is asked
-// for than it takes, so that a buffer of Size bytes is large enough.
+// room makes room for a packet whose body has the given size.
 func room(dst []byte, size int) []byte {
 	if cap(dst)-len(dst) < size+5 {
-		return slices.Grow(dst, sizeWithHeader(size))
+		return grow(dst, size)
 	}
 	return dst
 }
+
+// grow asks for no more than the packet takes, so that a buffer of Size bytes
+// is large enough. It is not inlined, so that room is.
+//
+//go:noinline
+func grow(dst []byte, size int) []byte { return slices.Grow(dst, sizeWithHeader(size)) }
 
 // sizeWithHeader is the size of a packet whose body has the given size.
 func sizeWithHeader(body int) int { return 1 + SizeUvarint(uint32(min(body, maxRemaining))) + body }
@@ -363,11 +368,13 @@ func (p *Publish) fault(d Dialect) rule {
 
 // AppendTo appends the packet to dst.
 func (p *Publish) AppendTo(dst []byte, d Dialect) ([]byte, error) {
-	size := p.bodySize(d.Version)
 	// A packet that is legal in every respect costs no call of fault.
-	if p.QoS > QoS2 || p.Dup || (p.ID != 0) != (p.QoS != QoS0) || uint(len(p.Topic))-1 >= maxString ||
-		!plainTopic(p.Topic) || len(p.Props.wire) > 0 && p.Props.fault(TypePublish, d) != ruleNone ||
-		d.Options != 0 || size > maxRemaining || d.Version-V31 > V5-V31 {
+	legal := plainTopic(p.Topic) && uint(len(p.Topic))-1 < maxString &&
+		p.QoS <= QoS2 && !p.Dup && (p.ID != 0) == (p.QoS != QoS0) &&
+		(len(p.Props.wire) == 0 || p.Props.fault(TypePublish, d) == ruleNone) &&
+		d.Options == 0 && d.Version-V31 <= V5-V31
+	size := p.bodySize(d.Version)
+	if !legal || size > maxRemaining {
 		if r := p.fault(d); r != ruleNone || size > maxRemaining || d.Version-V31 > V5-V31 {
 			return dst, refuse(TypePublish, p.flags(), d, r, size)
 		}

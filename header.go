@@ -107,23 +107,6 @@ var longestBody = func() (a [4][16]uint32) {
 	return a
 }()
 
-// shortBodies is, by first byte, how many body sizes below 128 bytes a packet
-// may have: 0 when its first byte is not legal. It is indexed as legalFlags is.
-var shortBodies = func() (a [4][4][4][256]uint8) {
-	for options := range a {
-		for from := range a[options] {
-			for v := range a[options][from] {
-				for b := range a[options][from][v] {
-					if t := b >> 4; legalFlags[options][from][v][t]>>(b&15)&1 != 0 {
-						a[options][from][v][b] = uint8(min(longestBody[v][t], 0x7F) + 1)
-					}
-				}
-			}
-		}
-	}
-	return a
-}()
-
 // alwaysLegal is legalFlags for what every version permits every sender without
 // options.
 var alwaysLegal = func() (a [16]uint16) {
@@ -131,6 +114,18 @@ var alwaysLegal = func() (a [16]uint16) {
 		a[t] = 0xFFFF
 		for v := V31; v <= V5; v++ {
 			a[t] &= legalFlags[0][FromClient][v&3][t] & legalFlags[0][FromServer][v&3][t]
+		}
+	}
+	return a
+}()
+
+// shortBodies is, by first byte, the longest body below 128 bytes that every
+// version permits every sender without options: 0 when the first byte is not
+// always legal.
+var shortBodies = func() (a [256]uint8) {
+	for b := range a {
+		if t := b >> 4; alwaysLegal[t]>>(b&15)&1 != 0 {
+			a[b] = uint8(min(0x7F, longestBody[V31&3][t], longestBody[V311&3][t], longestBody[V5&3][t]))
 		}
 	}
 	return a

@@ -15,6 +15,7 @@ const maxString = 0xFFFF
 const (
 	eachByte  = 0x0101010101010101
 	eachHigh  = 0x8080808080808080
+	eachComma = ',' * eachByte
 	eachHash  = '#' * eachByte
 	eachPlus8 = ('#' ^ '+') * eachByte // the one bit in which # and + differ
 )
@@ -26,58 +27,43 @@ func load64(b []byte) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
-// notASCII has a high bit set when a byte of v is 0 or above 0x7F: taking 1
-// from each byte borrows into the high bit only of a zero one.
-func notASCII(v uint64) uint64 { return (v - eachByte) | v }
-
 // wildcards has the high bit of every byte of v set that is # or +. A byte
 // above 0x7F may have it too, and the one above a wildcard.
 func wildcards(v uint64) uint64 { return (v&^eachPlus8 ^ eachHash) - eachByte }
 
-// plainText reports whether every byte of b is ASCII and not 0, eight at a
-// time: nearly all strings are, and need no further check.
-func plainText(b []byte) bool {
+// plainText reports whether every byte of b is ASCII and not 0: nearly all
+// strings are, and need no further check.
+func plainText(b []byte) bool { return noneBelow(b, eachByte) }
+
+// plainTopic reports whether every byte of b is ASCII and none below the comma,
+// where 0 and both wildcards are: nearly all topic names are so, and need no
+// further check.
+func plainTopic(b []byte) bool { return noneBelow(b, eachComma) }
+
+// noneBelow reports whether every byte of b is ASCII and none below the bytes
+// of least, which are the same; it looks at sixteen bytes at a time.
+func noneBelow(b []byte, least uint64) bool {
 	var bad uint64
-	if len(b) >= 8 {
-		bad = notASCII(load64(b[len(b)-8:])) // some of which come twice
-		for ; len(b) >= 16; b = b[16:] {
-			bad |= notASCII(load64(b)) | notASCII(load64(b[8:]))
+	switch {
+	case len(b) >= 16:
+		bad = below(load64(b[len(b)-16:]), least) | below(load64(b[len(b)-8:]), least)
+		for ; len(b) > 16; b = b[16:] { // some of the last come twice
+			bad |= below(load64(b), least) | below(load64(b[8:]), least)
 		}
-		if len(b) >= 8 {
-			bad |= notASCII(load64(b))
+	case len(b) >= 8:
+		bad = below(load64(b), least) | below(load64(b[len(b)-8:]), least)
+	default:
+		for _, c := range b {
+			bad |= below(uint64(c), least&0xFF)
 		}
-		return bad&eachHigh == 0
+		return bad&0x80 == 0
 	}
-	for _, c := range b {
-		bad |= uint64(c-1) | uint64(c)
-	}
-	return bad&0x80 == 0
+	return bad&eachHigh == 0
 }
 
-// plainTopic is plainText that also finds wildcards.
-func plainTopic(b []byte) bool {
-	var bad uint64
-	if len(b) >= 8 {
-		v := load64(b[len(b)-8:]) // the last eight, some of which come twice
-		bad = notASCII(v) | wildcards(v)
-		for ; len(b) >= 16; b = b[16:] {
-			v, w := load64(b), load64(b[8:])
-			bad |= notASCII(v) | wildcards(v) | notASCII(w) | wildcards(w)
-		}
-		if len(b) >= 8 {
-			v := load64(b)
-			bad |= notASCII(v) | wildcards(v)
-		}
-		return bad&eachHigh == 0
-	}
-	for _, c := range b {
-		bad |= uint64(c-1) | uint64(c)
-		if c&^8 == '#' {
-			return false
-		}
-	}
-	return bad&0x80 == 0
-}
+// below has a high bit set when a byte of v is below that of least, or above
+// 0x7F: a byte borrows from the next one only when it is below itself.
+func below(v, least uint64) uint64 { return (v - least) | v }
 
 // plainFilter reports whether b is ASCII without 0 and has its wildcards, if
 // any, where they belong: then it is a topic filter, but for shared ones.
@@ -87,7 +73,7 @@ func plainFilter(b []byte) bool {
 		for i := 0; ; i += 8 {
 			i = min(i, len(b)-8)
 			v := load64(b[i:])
-			bad |= notASCII(v)
+			bad |= below(v, eachByte)
 			for w := wildcards(v) & eachHigh; w != 0; w &= w - 1 {
 				if !wildcardFits(b, i+bits.TrailingZeros64(w)/8) {
 					return false
