@@ -503,7 +503,7 @@ func (p *Ack) Decode(f Frame, d Dialect) error {
 		if id := uint16(b[0])<<8 | uint16(b[1]); id != 0 {
 			p.Type, p.Code, p.ID = f.Type, ReasonSuccess, id
 			p.Dup = false
-			if p.Props.wire != nil || p.Props.mask != 0 { // most are empty as they are
+			if p.Props.wire != nil { // most have none before either
 				p.Props = Properties{}
 			}
 			return nil

@@ -183,7 +183,7 @@ var allowedProperties = func() (a [4][16]PropertyMask) {
 // bytes as copies of a slice do: do not Add to two copies of one list.
 type Properties struct {
 	wire []byte
-	mask PropertyMask
+	mask PropertyMask // 0 when wire is nil
 }
 
 // Property is one property. Which fields count depends on the identifier: Num

@@ -27,6 +27,11 @@ func load64(b []byte) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
+func load32(b []byte) uint64 {
+	_ = b[3]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24
+}
+
 // wildcards has the high bit of every byte of v set that is # or +. A byte
 // above 0x7F may have it too, and the one above a wildcard.
 func wildcards(v uint64) uint64 { return (v&^eachPlus8 ^ eachHash) - eachByte }
@@ -52,6 +57,8 @@ func noneBelow(b []byte, least uint64) bool {
 		}
 	case len(b) >= 8:
 		bad = below(load64(b), least) | below(load64(b[len(b)-8:]), least)
+	case len(b) >= 4:
+		bad = below(load32(b)|load32(b[len(b)-4:])<<32, least)
 	default:
 		for _, c := range b {
 			bad |= below(uint64(c), least&0xFF)
