@@ -87,12 +87,14 @@ type driver struct {
 	model    model
 	lastTag  uint64
 	lazy     bool // leave events where they are
+	strict   bool // compare every field, not only what makes a difference
 	lostWith error
 }
 
 func newDriver(t testing.TB, b []byte) *driver {
 	d := &driver{t: t, tape: tape{b}, now: time.Unix(1_700_000_000, 0), lostWith: fmt.Errorf("cut")}
 	first := d.tape.byte() // what both configurations have in common
+	d.strict = first&0xE0 == 0xE0
 	for i := range d.cfgs {
 		d.cfgs[i] = d.config(first&1 != 0, first&2 != 0)
 	}
@@ -138,6 +140,7 @@ func (d *driver) config(journal, anonymous bool) Config {
 	if bits&64 != 0 {
 		cfg.StreamAbove = 30
 	}
+	cfg.DropOldest = bits&128 != 0
 	cfg.Journal = journal
 	if cfg.Version == V5 {
 		bits = t.byte()
@@ -158,23 +161,67 @@ func (d *driver) config(journal, anonymous bool) Config {
 // newClients makes the clients of the configuration in use, for the sessions
 // that there are. The connection of the old ones ends with them.
 func (d *driver) newClients() {
-	// The identifier may be one that a server assigned to the other
-	// configuration, and one that 3.1 does not permit.
-	cfg := &d.cfgs[d.at]
-	if len(cfg.ClientID) > 0 && len(d.a.s.clientID) > 0 {
-		cfg.ClientID = bytes.Clone(d.a.s.clientID)
-	}
+	cfg := d.renamed(d.at)
 	if _, err := NewClient(*cfg, d.a.s.clone()); err != nil && cfg.Version == V31 {
 		cfg.Version = V311
 	}
 	for _, s := range []*side{&d.a, &d.b} {
-		c, err := NewClient(d.cfgs[d.at], s.s)
+		c, err := NewClient(*cfg, s.s)
 		if err != nil {
 			d.t.Fatalf("NewClient: %v", err)
 		}
 		s.c, s.in, s.taken = c, nil, nil
 	}
 	d.model.conn = wire{}
+	d.finish() // messages that the configuration forbids are dropped
+}
+
+// renamed is a configuration with the client identifier of the session: it may
+// be one that a server assigned to the other configuration, and one that 3.1
+// does not permit.
+func (d *driver) renamed(at int) *Config {
+	cfg := &d.cfgs[at]
+	if len(cfg.ClientID) > 0 && len(d.a.s.clientID) > 0 {
+		cfg.ClientID = bytes.Clone(d.a.s.clientID)
+	}
+	return cfg
+}
+
+// configure changes the configuration of the clients that there are.
+func (d *driver) configure() {
+	at := d.tape.n(2)
+	cfg := d.renamed(at)
+	d.both(func(c *Client, dst []byte) ([]byte, error) { return dst, c.Configure(*cfg) })
+	if d.a.err == nil {
+		d.at = at
+	}
+}
+
+// cloned puts a copy of the first client in the place of the second.
+func (d *driver) cloned() {
+	d.b.c = d.a.c.Clone()
+	d.b.s = d.b.c.Session()
+}
+
+// views looks at what can be seen of a client without a change.
+func (d *driver) views() {
+	c := d.a.c
+	for l := range c.Subscriptions() {
+		if got, ok := c.Subscribed(l.Filter); !ok || got.QoS != l.QoS {
+			d.t.Fatalf("%q is among the subscriptions, and Subscribed says %v, %+v", l.Filter, ok, got)
+		}
+	}
+	n := 0
+	for m := range d.a.s.Outgoing() {
+		x := d.model.tags[m.Tag]
+		if x == nil || m.State != OutgoingReleased && (string(m.Message.Topic) != x.topic || string(m.Message.Payload) != x.payload) {
+			d.t.Fatalf("%+v is outgoing, and what was published is %+v", m, x)
+		}
+		n++
+	}
+	if n > len(d.model.tags) {
+		d.t.Fatalf("%d messages are outgoing, %d tags have had no fate", n, len(d.model.tags))
+	}
 }
 
 // cfg is the configuration of the clients, with the defaults filled in.
@@ -255,6 +302,9 @@ var ops = [...]func(*driver){
 	(*driver).ack,
 	(*driver).ack,
 	(*driver).crash,
+	(*driver).configure,
+	(*driver).cloned,
+	(*driver).views,
 }
 
 func (d *driver) sleep() {
@@ -350,8 +400,12 @@ func (d *driver) tag() uint64 { d.lastTag++; return d.lastTag }
 // payload begins with its tag.
 func (d *driver) publish() {
 	bits, tag := d.tape.byte(), d.tag()
+	topics := []string{"a", "some/longer/topic", "b", "a topic"}
+	if d.cfg().Version == V31 {
+		topics[3] = "caf\xE9" // which the other versions forbid
+	}
 	p := &Publish{
-		Topic:   []byte([]string{"a", "some/longer/topic"}[bits>>2&1]),
+		Topic:   []byte(topics[int(bits>>2&1)+int(tag&2)]),
 		Payload: append(binary.BigEndian.AppendUint64(nil, tag), make([]byte, int(bits>>3&1)*90)...),
 		QoS:     QoS(bits & 3 % 3),
 		Retain:  bits&16 != 0,
@@ -380,18 +434,24 @@ func (d *driver) give(p *Publish, tag uint64) {
 	}
 }
 
+// filterOf is a topic filter, one of a few, so that they meet again.
+func filterOf(tag uint64, i int, deep bool) string {
+	filter := []string{"in/topic", "in/+", "a", "+/b"}[(tag+uint64(i))%4]
+	if deep {
+		filter += "/#"
+	}
+	return filter
+}
+
 func (d *driver) subscribe() {
 	tag, bits := d.tag(), d.tape.byte()
 	s := &Subscribe{ID: 77, Dup: true}
 	for i := range int(bits & 3) {
-		filter := fmt.Sprintf("%d/%d", tag, i)
+		filter := filterOf(tag, i, bits&8 != 0)
 		if bits&4 != 0 {
 			filter = "$share/g/" + filter
 		}
-		if bits&8 != 0 {
-			filter += "/#"
-		}
-		if err := s.Subscriptions.Add(Subscription{Filter: []byte(filter), QoS: QoS2}); err != nil {
+		if err := s.Subscriptions.Add(Subscription{Filter: []byte(filter), QoS: QoS(bits >> 5 % 3)}); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -408,7 +468,7 @@ func (d *driver) unsubscribe() {
 	tag, n := d.tag(), d.tape.n(3)
 	u := &Unsubscribe{ID: 77, Dup: true}
 	for i := range n {
-		if err := u.Filters.Add(fmt.Appendf(nil, "%d/%d", tag, i)); err != nil {
+		if err := u.Filters.Add([]byte(filterOf(tag, i, tag&4 != 0))); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -458,24 +518,31 @@ func (d *driver) connAck() *ConnAck {
 
 // answer lets the server answer one of the exchanges under way as it should.
 func (d *driver) answer() {
-	var open []uint64
-	for tag, x := range d.model.tags {
+	var open []*exchange
+	for _, x := range d.model.tags {
 		if x.id != 0 {
-			open = append(open, tag)
+			open = append(open, x)
 		}
+	}
+	for _, x := range d.model.conn.own {
+		open = append(open, x)
 	}
 	if len(open) == 0 {
 		return
 	}
-	slices.Sort(open)
-	x := d.model.tags[open[d.tape.n(len(open))]]
-	code := ReasonSuccess
-	if d.tape.n(8) == 7 && d.cfg().Version == V5 {
+	slices.SortFunc(open, func(x, y *exchange) int { return int(x.id) - int(y.id) })
+	x := open[d.tape.n(len(open))]
+	delete(d.model.conn.own, x.id)
+	code, refused := ReasonSuccess, d.tape.n(8) == 7
+	if refused && d.cfg().Version == V5 {
 		code = ReasonQuotaExceeded
 	}
 	codes := make([]byte, x.count)
 	switch {
 	case x.kind == EventSubscribed:
+		if refused && x.count > 0 && d.cfg().Version != V31 {
+			codes[x.count-1] = byte(ReasonUnspecifiedError)
+		}
 		d.send(&SubAck{ID: x.id, Codes: codes})
 	case x.kind == EventUnsubscribed:
 		if d.cfg().Version != V5 {
