@@ -328,8 +328,12 @@ func (d *driver) connected() {
 	d.lost()
 	d.finish()
 	d.connect()
-	d.send(&ConnAck{SessionPresent: d.a.s.Established() && d.cfg().Version != V31 && !d.cfg().CleanStart,
-		Props: d.method()})
+	p := &ConnAck{SessionPresent: d.a.s.Established() && d.cfg().Version != V31 && !d.cfg().CleanStart, Props: d.method()}
+	if d.tape.bool() && d.cfg().Version == V5 {
+		_ = p.Props.Add(TopicAliasMaximum(2))
+		_ = p.Props.Add(ReceiveMaximum(3))
+	}
+	d.send(p)
 }
 
 func (d *driver) lost() {
@@ -581,7 +585,7 @@ func (d *driver) wrongAnswer() {
 func (d *driver) serverPublish() {
 	t := &d.tape
 	bits := t.byte()
-	p := &Publish{Topic: []byte("in/topic"), Payload: t.bytes(int(bits >> 2 & 3)), QoS: QoS(bits & 3 % 3), Retain: bits&16 != 0}
+	p := &Publish{Topic: []byte("in/topic"), Payload: make([]byte, [...]int{0, 1, 3, 60}[bits>>2&3]), QoS: QoS(bits & 3 % 3), Retain: bits&16 != 0}
 	if p.QoS != QoS0 {
 		p.ID, p.Dup = max(1, t.id()), bits&32 != 0
 	}
