@@ -571,6 +571,9 @@ func TestWordwise(t *testing.T) {
 				if plainTopic(b) != (text && c >= ',') {
 					t.Fatalf("plainTopic(%q)", b)
 				}
+				if asciiName(b) != (text && c != '#' && c != '+') {
+					t.Fatalf("asciiName(%q)", b)
+				}
 				if i > 0 {
 					b[i-1] = '/'
 				}

@@ -72,6 +72,21 @@ func noneBelow(b []byte, least uint64) bool {
 // 0x7F: a byte borrows from the next one only when it is below itself.
 func below(v, least uint64) uint64 { return (v - least) | v }
 
+// asciiName reports whether b is ASCII without 0 and wildcards: so are nearly
+// all topic names that plainTopic does not take, those with a space or a dollar.
+func asciiName(b []byte) bool {
+	if len(b) < 8 {
+		return plainText(b) && !hasWildcard(b)
+	}
+	v := load64(b[len(b)-8:])
+	bad := below(v, eachByte) | wildcards(v)
+	for ; len(b) > 8; b = b[8:] {
+		v := load64(b)
+		bad |= below(v, eachByte) | wildcards(v)
+	}
+	return bad&eachHigh == 0
+}
+
 // plainFilter reports whether b is ASCII without 0 and has its wildcards, if
 // any, where they belong: then it is a topic filter, but for shared ones.
 func plainFilter(b []byte) bool {
@@ -143,7 +158,7 @@ func hasWildcard(b []byte) bool {
 // topicFault is the rule that forbids b as the topic name of a message. It may
 // be empty here, where an alias can stand for it.
 func topicFault(b []byte, d Dialect) rule {
-	if d.Options&RefuseControlChars == 0 && plainTopic(b) {
+	if d.Options&RefuseControlChars == 0 && asciiName(b) {
 		return ruleNone
 	}
 	if r := stringFault(b, d); r != ruleNone {
