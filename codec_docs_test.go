@@ -29,9 +29,9 @@ keeps it up to date.
 
 A packet that breaks the protocol gives an ` + "`*mqttcore.Error`" + `: the reason code to
 answer with, the packet, the statement that was broken and the byte at which it
-was broken. This is the same for what a peer sent and for what the caller wants
-to encode. Where a packet breaks several statements, any one of them is
-reported.
+was broken. What the caller wants to encode is refused by the same statements;
+it has no bytes yet. Where a packet breaks several statements, any one of them
+is reported.
 
 A statement is given for each version that has it: by its number, by its section
 where it has no number, or as — where the version has no such rule. §A of 3.1 is
@@ -47,11 +47,11 @@ const errorsProperties = `
 ## Properties of 5.0
 
 A value that a property cannot have, and a property that is present more than
-once, are reported as 0x82 Protocol Error with the section of the property; Topic
-Alias 0 as 0x94 (MQTT-3.3.2-8). User Property may be repeated, and so may
+once, are reported as 0x82 Protocol Error with the section on the property in
+that packet; Topic Alias 0 as 0x94 (MQTT-3.3.2-8). User Property may be repeated, and so may
 Subscription Identifier in the PUBLISH of a server.
 
-| identifier | property | section | value | may be in |
+| identifier | property | sections | value | may be in |
 |---|---|---|---|---|
 `
 

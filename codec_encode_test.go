@@ -110,8 +110,9 @@ func illegalPackets() []illegalPacket {
 		{"ill-formed topic (MQTT-3.3.2-1)", &Publish{Topic: []byte("a\xC3")}, "5.0", both, "81 5.0:MQTT-1.5.4-1"},
 		{"QoS 3", &Publish{Topic: topic, QoS: 3, ID: 1}, "all", both, "81 3.1:§2.1 3.1.1:MQTT-3.3.1-4 5.0:MQTT-3.3.1-4"},
 		{"DUP at QoS 0", &Publish{Topic: topic, Dup: true}, "all", both, "82 3.1:§2.1 3.1.1:MQTT-3.3.1-2 5.0:MQTT-3.3.1-2"},
-		{"identifier 0", &Publish{Topic: topic, QoS: 1}, "all", both, "82 3.1:§2.4 3.1.1:MQTT-2.3.1-1 5.0:MQTT-2.2.1-3"},
-		{"identifier at QoS 0 (3.1.1 MQTT-2.3.1-5, MQTT-2.2.1-2)", &Publish{Topic: topic, ID: 1}, "all", both, "82 3.1:§2.4 3.1.1:MQTT-2.3.1-1 5.0:MQTT-2.2.1-3"},
+		{"identifier 0", &Publish{Topic: topic, QoS: 1}, "all", "client", "82 3.1:§2.4 3.1.1:MQTT-2.3.1-1 5.0:MQTT-2.2.1-3"},
+		{"identifier 0", &Publish{Topic: topic, QoS: 1}, "all", "server", "82 3.1:§2.4 3.1.1:MQTT-2.3.1-1 5.0:MQTT-2.2.1-4"},
+		{"identifier at QoS 0", &Publish{Topic: topic, ID: 1}, "all", both, "82 3.1:§2.4 3.1.1:MQTT-2.3.1-5 5.0:MQTT-2.2.1-2"},
 		{"properties in PUBLISH", &Publish{Topic: topic, Props: content}, "3.x", both, "82 3.1:§2.1 3.1.1:§2.2"},
 		{"subscription identifier from a client", &Publish{Topic: topic, Props: propsOf(SubscriptionID(1))}, "5.0", "client", "82 5.0:MQTT-3.3.4-6"},
 		{"too long", &Publish{Topic: topic, Payload: tooBig}, "all", both, "81 3.1:§2.1 3.1.1:§2.2.3 5.0:§1.5.5"},
@@ -133,7 +134,7 @@ func illegalPackets() []illegalPacket {
 		{"empty share name", &Subscribe{ID: 1, Subscriptions: shared}, "5.0", "client", "82 5.0:MQTT-4.8.2-1"},
 		{"DUP", &Subscribe{ID: 1, Dup: true, Subscriptions: sub}, "3.1.1", "client", "81 3.1.1:MQTT-3.8.1-1"},
 		{"DUP", &Subscribe{ID: 1, Dup: true, Subscriptions: sub}, "5.0", "client", "81 5.0:MQTT-3.8.1-1"},
-		{"two subscription identifiers", &Subscribe{ID: 1, Subscriptions: sub, Props: propsOf(SubscriptionID(1), SubscriptionID(2))}, "5.0", "client", "82 5.0:§3.3.2.3.8"},
+		{"two subscription identifiers", &Subscribe{ID: 1, Subscriptions: sub, Props: propsOf(SubscriptionID(1), SubscriptionID(2))}, "5.0", "client", "82 5.0:§3.8.2.1.2"},
 		{"properties in SUBSCRIBE", &Subscribe{ID: 1, Subscriptions: sub, Props: propsOf(SubscriptionID(1))}, "3.x", "client", "82 3.1:§2.1 3.1.1:§2.2"},
 		{"SUBSCRIBE from a server", &Subscribe{ID: 1, Subscriptions: sub}, "all", "server", "82 3.1:§2.1 3.1.1:§2.2.1 5.0:§2.1.2"},
 		{"no filter", &Unsubscribe{ID: 1}, "all", "client", "82 3.1:§3.10 3.1.1:MQTT-3.10.3-2 5.0:MQTT-3.10.3-2"},
@@ -142,11 +143,11 @@ func illegalPackets() []illegalPacket {
 		{"DUP", &Unsubscribe{ID: 1, Dup: true, Filters: filtersOf("a")}, "5.0", "client", "81 5.0:MQTT-3.10.1-1"},
 		{"UNSUBSCRIBE from a server", &Unsubscribe{ID: 1, Filters: filtersOf("a")}, "all", "server", "82 3.1:§2.1 3.1.1:§2.2.1 5.0:§2.1.2"},
 		{"no code", &SubAck{ID: 1}, "all", "server", "82 3.1:§3.9 3.1.1:MQTT-3.8.4-5 5.0:MQTT-3.8.4-6"},
-		{"identifier 0", &SubAck{Codes: []byte{0}}, "all", "server", "82 3.1:§2.4 3.1.1:MQTT-2.3.1-6 5.0:MQTT-2.2.1-5"},
+		{"identifier 0", &SubAck{Codes: []byte{0}}, "all", "server", "82 3.1:§2.4 3.1.1:MQTT-2.3.1-7 5.0:MQTT-2.2.1-6"},
 		{"SUBACK from a client", &SubAck{ID: 1, Codes: []byte{0}}, "all", "client", "82 3.1:§2.1 3.1.1:§2.2.1 5.0:§2.1.2"},
 		{"no code", &UnsubAck{ID: 1}, "5.0", "server", "82 5.0:MQTT-3.11.3-2"},
 		{"codes", &UnsubAck{ID: 1, Codes: []byte{0}}, "3.x", "server", "81 3.1:§2.1 3.1.1:§2.2.3"},
-		{"identifier 0", &UnsubAck{Codes: []byte{0}}, "5.0", "server", "82 5.0:MQTT-2.2.1-5"},
+		{"identifier 0", &UnsubAck{Codes: []byte{0}}, "5.0", "server", "82 5.0:MQTT-2.2.1-6"},
 		{"UNSUBACK from a client", &UnsubAck{ID: 1, Codes: []byte{0}}, "5.0", "client", "82 5.0:§2.1.2"},
 		{"PINGREQ from a server", &Ping{Type: TypePingReq}, "all", "server", "82 3.1:§2.1 3.1.1:§2.2.1 5.0:§2.1.2"},
 		{"PINGRESP from a client", &Ping{Type: TypePingResp}, "all", "client", "82 3.1:§2.1 3.1.1:§2.2.1 5.0:§2.1.2"},
@@ -156,6 +157,9 @@ func illegalPackets() []illegalPacket {
 		{"session expiry from a server", &Disconnect{Props: propsOf(SessionExpiry(1))}, "5.0", "server", "82 5.0:MQTT-3.14.2-2"},
 		{"server reference from a client", &Disconnect{Props: propsOf(ServerReference("x"))}, "5.0", "client", "82 5.0:§3.14.2.2.5"},
 		{"AUTH before 5.0", &Auth{Code: 0x18, Props: propsOf(AuthMethod("m"))}, "3.x", both, "81 3.1:§2.1 3.1.1:§2.2.1"},
+		{"authentication data before 5.0", &Connect{ClientID: id, Props: propsOf(AuthData("x"))}, "3.x", "client", "82 3.1:§2.1 3.1.1:§2.2"},
+		{"payload format before 5.0", &Publish{Topic: topic, Payload: []byte{0xFF}, Props: propsOf(PayloadFormat(1))}, "3.x", both, "82 3.1:§2.1 3.1.1:§2.2"},
+		{"payload format of a will before 5.0", will(Will{Topic: topic, Payload: []byte{0xFF}, Props: propsOf(PayloadFormat(1))}), "3.x", "client", "82 3.1:§2.1 3.1.1:§2.2"},
 		{"no method", &Auth{Code: 0x18}, "5.0", both, "82 5.0:§3.15.2.2.2"},
 		{"a property of CONNECT in AUTH", &Auth{Code: 0x18, Props: propsOf(AuthMethod("m"), ReceiveMaximum(1))}, "5.0", both, "81 5.0:§2.2.2.2"},
 	}
@@ -169,23 +173,25 @@ func TestEncodeRefuses(t *testing.T) {
 		for _, version := range vectorVersions[c.versions] {
 			for _, from := range vectorSenders[c.sender] {
 				d := Dialect{Version: version, From: from}
-				w := mustVerdict(t, words)
-				room := append(make([]byte, 0, 64), "dst"...)
-				out, err := c.packet.AppendTo(room, d)
-				w.wantRefusal(t, c.packet.PacketType().String()+": "+c.name, d, err)
-				if string(out) != "dst" || &out[0] != &room[0] || !bytes.Equal(room[3:64], make([]byte, 61)) {
-					t.Errorf("%v: %s: dst is %q", c.packet.PacketType(), c.name, out[:min(len(out), 80)])
-				}
-				if p, ok := c.packet.(*Publish); ok {
-					out, err = p.AppendHeader(room, d)
-					w.wantRefusal(t, "header: "+c.name, d, err)
-					if string(out) != "dst" {
-						t.Errorf("header: %s: dst is %q", c.name, out)
+				for _, d.Options = range []Options{0, RefuseInvalidPayload} {
+					w := mustVerdict(t, words)
+					room := append(make([]byte, 0, 64), "dst"...)
+					out, err := c.packet.AppendTo(room, d)
+					w.wantRefusal(t, c.packet.PacketType().String()+": "+c.name, d, err)
+					if string(out) != "dst" || &out[0] != &room[0] || !bytes.Equal(room[3:64], make([]byte, 61)) {
+						t.Errorf("%v: %s: dst is %q", c.packet.PacketType(), c.name, out[:min(len(out), 80)])
 					}
-				}
-				var e *Error
-				if errors.As(err, &e) && (e.Type != c.packet.PacketType() || e.Off != 0) {
-					t.Errorf("%s: the error is of %v, byte %d", c.name, e.Type, e.Off)
+					if p, ok := c.packet.(*Publish); ok {
+						out, err = p.AppendHeader(room, d)
+						w.wantRefusal(t, "header: "+c.name, d, err)
+						if string(out) != "dst" {
+							t.Errorf("header: %s: dst is %q", c.name, out)
+						}
+					}
+					var e *Error
+					if errors.As(err, &e) && (e.Type != c.packet.PacketType() || e.Off != 0) {
+						t.Errorf("%s: the error is of %v, byte %d", c.name, e.Type, e.Off)
+					}
 				}
 			}
 		}
@@ -290,8 +296,10 @@ func TestCodecRules(t *testing.T) {
 		}
 	}
 	for _, version := range []Version{V31, V311, V5} {
-		_, _, err := ConsumeFrame([]byte{0x30, 5}, Dialect{Version: version}, 6)
-		note(err)
+		for _, from := range []Role{FromClient, FromServer} {
+			_, _, err := ConsumeFrame([]byte{0x30, 5}, Dialect{Version: version, From: from}, 6)
+			note(err)
+		}
 	}
 	codec := []rule{rowPropertyValue, rowPropertyDuplicate}
 	for r := ruleRemainingLength; r < ruleFirstPacket; r++ {

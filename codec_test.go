@@ -190,10 +190,13 @@ func TestErrorOffset(t *testing.T) {
 		{"identifier", "\x32\x05\x00\x01a\x00\x00", V311, 5},
 		{"property", "\x30\x08\x00\x01a\x03\x01\x01\x04x", V5, 8},
 		{"property value", "\x30\x06\x00\x01a\x02\x01\x02", V5, 7},
-		{"second filter", "\x82\x0a\x00\x01\x00\x01a\x00\x00\x01#a", V311, -1},
+		{"second filter", "\x82\x0b\x00\x01\x00\x01a\x00\x00\x02#a\x00", V311, 10},
 		{"code", "\x90\x05\x00\x01\x00\x00\x03", V5, 6},
 		{"level", "\x10\x0a\x00\x04MQTT\x09\x00\x00\x00", V5, 8},
-		{"a byte left", "\x40\x04\x00\x01\x00\x00", V311, 4},
+		{"a byte too long", "\x40\x04\x00\x01\x00\x00", V311, 1},
+		{"a byte too long, not there yet", "\x40\x03", V311, 1},
+		{"the same, in a long length", "\x40\x83\x00\x00", V311, 1},
+		{"a byte left", "\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00x", V5, 15},
 		{"long packet", "\x30\x80\x01" + "\x00\x01+" + strings.Repeat("x", 125), V311, 5},
 	}
 	for _, test := range tests {
@@ -203,7 +206,7 @@ func TestErrorOffset(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
-		if test.off >= 0 && e.Off != test.off || e.Off >= len(test.wire) {
+		if e.Off != test.off || e.Off >= len(test.wire) {
 			t.Errorf("%s: byte %d, want %d (%v)", test.name, e.Off, test.off, err)
 		}
 		if e.Off > 0 && !strings.Contains(e.Error(), fmt.Sprintf("byte %d)", e.Off)) {
@@ -483,7 +486,7 @@ func TestSubscriptions(t *testing.T) {
 		t.Errorf("options %#x", o)
 	}
 	bad := []Subscription{
-		{Filter: []byte("")}, {Filter: []byte("a#")}, {Filter: text65536}, {Filter: []byte{0xFF}},
+		{Filter: []byte("")}, {Filter: []byte("a#")}, {Filter: text65536},
 		{Filter: []byte("a"), QoS: 3}, {Filter: []byte("a"), RetainHandling: 3},
 		{Filter: []byte("a"), QoS: 4}, {Filter: []byte("a"), RetainHandling: 4}, {Filter: []byte("a"), QoS: 0x80}, {Filter: []byte("$share/g/a"), NoLocal: true},
 	}
@@ -549,7 +552,7 @@ func TestFilters(t *testing.T) {
 		break
 	}
 	before := l
-	for _, f := range []string{"", "+a", string(text65536), "\xff"} {
+	for _, f := range []string{"", "+a", string(text65536), "\xff/+a"} {
 		if err := l.Add([]byte(f)); err == nil || !l.Equal(before) {
 			t.Errorf("%.10q: %v", f, err)
 		}
@@ -560,6 +563,32 @@ func TestFilters(t *testing.T) {
 	l.Reset()
 	if l.Len() != 0 || l.Equal(before) {
 		t.Error("Reset leaves something")
+	}
+}
+
+// TestListsOf31: filters that only 3.1 permits, whose strings are opaque, can be
+// listed, and are written in 3.1 only.
+func TestListsOf31(t *testing.T) {
+	for _, filter := range []string{"caf\xe9/#", "\x00"} {
+		subs, err := NewSubscriptions(Subscription{Filter: []byte(filter)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		filters, err := NewFilters(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[Version]rule{V31: ruleNone, V311: ruleUTF8, V5: ruleUTF8}
+		if filter == "\x00" {
+			want[V311], want[V5] = ruleNUL, ruleNUL
+		}
+		for _, p := range []Packet{&Subscribe{ID: 1, Subscriptions: subs}, &Unsubscribe{ID: 1, Filters: filters}} {
+			for version, r := range want {
+				if _, err := p.AppendTo(nil, Dialect{Version: version}); ruleOf(err) != r || (err == nil) != (r == ruleNone) {
+					t.Errorf("%q in %v: %v", filter, version, err)
+				}
+			}
+		}
 	}
 }
 

@@ -352,6 +352,8 @@ func TestPacketsCoverRules(t *testing.T) {
 		ruleWillQoS:          {V31},
 		ruleWillRetain:       {V31},
 		rulePacketSize:       {V31, V311, V5},
+		rulePacketSizeServer: {V31, V311, V5},
+		rulePacketIDQoS0:     {V31, V311, V5},
 		ruleLongString:       {V31, V311, V5},
 		rulePropertyVersion:  {V31, V311},
 		ruleReasonPubAck:     {V31, V311},
@@ -603,6 +605,9 @@ func TestPacketsFrame(t *testing.T) {
 			}
 			_, _, err = ConsumeFrame(b, d, uint32(len(b)-1))
 			w := verdict{code: ReasonPacketTooLarge, rules: []string{"3.1:§2.1", "3.1.1:§2.2.3", "5.0:MQTT-3.1.2-24"}}
+			if d.From == FromClient {
+				w.rules[2] = "5.0:MQTT-3.2.2-15"
+			}
 			w.wantRefusal(t, v.where, d, err)
 		}
 	}

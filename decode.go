@@ -83,17 +83,25 @@ func consumeFrame(b []byte, d Dialect, limit uint32) (f Frame, n int, err error)
 		}
 		size, head = int(v), 1+k
 	}
-	if longest := int(longestBody[d.Version&3][t]); size > longest {
-		return Frame{}, 0, fail(t, d, ruleTrailing, head+longest)
+	if size > int(longestBody[d.Version&3][t]) {
+		return Frame{}, 0, fail(t, d, ruleLongBody, 1)
 	}
 	total := head + size
 	if limit != 0 && uint32(total) > limit {
-		return Frame{}, 0, fail(t, d, rulePacketSize, 1)
+		return Frame{}, 0, fail(t, d, packetSizeRule(d), 1)
 	}
 	if len(b) < total {
 		return Frame{}, 0, nil
 	}
 	return Frame{Type: t, Flags: b[0] & 15, Body: b[head:total:total]}, total, nil
+}
+
+// packetSizeRule is the rule that a packet above the receiver's limit breaks.
+func packetSizeRule(d Dialect) rule {
+	if d.From == FromClient {
+		return rulePacketSizeServer
+	}
+	return rulePacketSize
 }
 
 // firstByteError is what is wrong with the first byte, or nil when it is
@@ -338,6 +346,7 @@ func connectFlagsFault(flags uint8, v Version) rule {
 	return ruleNone
 }
 
+// decode decodes the will at b[i:]. On failure the index is where the fault is.
 func (w *Will) decode(b []byte, i int, flags uint8, d Dialect) (int, rule) {
 	w.QoS = QoS(flags & connectWillQoS >> 3)
 	w.Retain = flags&connectWillKeep != 0
@@ -367,7 +376,7 @@ func (w *Will) decode(b []byte, i int, flags uint8, d Dialect) (int, rule) {
 	return i + n, ruleNone
 }
 
-// fieldText takes a string at b[i:]. On failure the index is that of the field.
+// fieldText takes a string at b[i:]. On failure next is where the fault is.
 func fieldText(b []byte, i int, d Dialect) (s []byte, next int, r rule) {
 	s, n := ConsumeString(b[i:])
 	if n == 0 {
@@ -440,6 +449,7 @@ func codeOK(c ReasonCode, t PacketType, d Dialect) bool {
 
 // Decode decodes a PUBLISH.
 func (p *Publish) Decode(f Frame, d Dialect) error {
+	// Most need no look at sender and options.
 	if (f.Type != TypePublish || !d.always(TypePublish, f.Flags)) && !f.is(TypePublish, d) {
 		return f.wrong(TypePublish, d)
 	}
@@ -466,7 +476,7 @@ func (p *Publish) Decode(f Frame, d Dialect) error {
 		}
 		id = uint16(b[i])<<8 | uint16(b[i+1])
 		if id == 0 {
-			return failAt(f, d, rulePacketID, i)
+			return failAt(f, d, publishIDRule(d), i)
 		}
 		i += 2
 	}
@@ -511,18 +521,6 @@ func (p *Ack) Decode(f Frame, d Dialect) error {
 	}
 	return p.decode(f, d)
 }
-
-// ackFlags are the flags of the fixed header of an Ack by its type, and what no
-// flags are for every other type.
-var ackFlags = func() (a [256]uint8) {
-	for t := range a {
-		a[t] = 0xFF
-	}
-	for t := TypePubAck; t <= TypePubComp; t++ {
-		a[t] = headerTable[V311&3][t].flags
-	}
-	return a
-}()
 
 // decode is Decode for every other input.
 func (p *Ack) decode(f Frame, d Dialect) error {
@@ -621,7 +619,7 @@ func (p *SubAck) Decode(f Frame, d Dialect) error {
 	if !f.is(TypeSubAck, d) {
 		return f.wrong(TypeSubAck, d)
 	}
-	id, i, err := p.Props.head(f, ruleAckPacketID, d)
+	id, i, err := p.Props.head(f, ruleSubAckPacketID, d)
 	if err != nil {
 		return err
 	}
@@ -638,7 +636,7 @@ func (p *UnsubAck) Decode(f Frame, d Dialect) error {
 	if !f.is(TypeUnsubAck, d) {
 		return f.wrong(TypeUnsubAck, d)
 	}
-	id, i, err := p.Props.head(f, ruleAckPacketID, d)
+	id, i, err := p.Props.head(f, ruleSubAckPacketID, d)
 	if err != nil {
 		return err
 	}

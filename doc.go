@@ -17,7 +17,8 @@
 // forbids is refused, when decoding and when encoding, with an [*Error] that
 // names the statement. Decoded packets alias the input and allocate nothing;
 // [Frame.Clone] first gives a packet that owns its bytes. In every struct nil
-// is absent, and empty but not nil is present and empty.
+// is absent, and empty but not nil is present and empty; what a packet always
+// has, such as a payload, is empty when nil.
 //
 // # Client
 //

@@ -140,6 +140,9 @@ func (p *Connect) bodySize(v Version) int {
 func (p *Connect) Size(d Dialect) int { return sizeWithHeader(p.bodySize(d.Version)) }
 
 func (p *Connect) fault(d Dialect) rule {
+	if r := p.Props.fault(TypeConnect, d); r != ruleNone {
+		return r
+	}
 	switch {
 	case len(p.ClientID) > maxString || len(p.Username) > maxString || len(p.Password) > maxString:
 		return ruleLongString
@@ -154,18 +157,15 @@ func (p *Connect) fault(d Dialect) rule {
 	if r := stringFault(p.Username, d); r != ruleNone {
 		return r
 	}
-	if r := p.Props.fault(TypeConnect, d); r != ruleNone {
-		return r
-	}
 	if p.Will.Topic == nil {
 		if r := p.Will.absentFault(); r != ruleNone {
 			return r
 		}
 	} else {
-		if r := p.Will.fault(d); r != ruleNone {
+		if r := p.Will.Props.fault(typeWill, d); r != ruleNone {
 			return r
 		}
-		if r := p.Will.Props.fault(typeWill, d); r != ruleNone {
+		if r := p.Will.fault(d); r != ruleNone {
 			return r
 		}
 	}
@@ -334,14 +334,25 @@ func emptyTopicFault(p *Publish, v Version) rule {
 	return ruleNone
 }
 
+// publishIDRule is the rule that a PUBLISH above QoS 0 without an identifier
+// breaks.
+func publishIDRule(d Dialect) rule {
+	if d.From == FromServer {
+		return rulePacketIDServer
+	}
+	return rulePacketID
+}
+
 func (p *Publish) fault(d Dialect) rule {
 	switch {
 	case p.QoS > QoS2:
 		return ruleQoS3
 	case p.Dup && p.QoS == QoS0:
 		return ruleDupQoS0
-	case (p.ID == 0) != (p.QoS == QoS0):
-		return rulePacketID
+	case p.QoS == QoS0 && p.ID != 0:
+		return rulePacketIDQoS0
+	case p.QoS != QoS0 && p.ID == 0:
+		return publishIDRule(d)
 	case len(p.Topic) > maxString:
 		return ruleLongString
 	}
@@ -355,15 +366,16 @@ func (p *Publish) fault(d Dialect) rule {
 			return r
 		}
 	}
-	if d.Options&RefuseInvalidPayload != 0 {
-		if r := payloadFault(p.Payload, p.Props); r != ruleNone {
-			return r
-		}
-	}
 	if len(p.Props.wire) == 0 {
 		return ruleNone
 	}
-	return p.Props.fault(TypePublish, d)
+	if r := p.Props.fault(TypePublish, d); r != ruleNone {
+		return r
+	}
+	if d.Options&RefuseInvalidPayload != 0 {
+		return payloadFault(p.Payload, p.Props)
+	}
+	return ruleNone
 }
 
 // AppendTo appends the packet to dst.
@@ -505,7 +517,7 @@ func appendListPacket(dst []byte, t PacketType, flags uint8, id uint16, props *P
 	if id == 0 {
 		r = rulePacketID
 		if t == TypeSubAck || t == TypeUnsubAck {
-			r = ruleAckPacketID
+			r = ruleSubAckPacketID
 		}
 	}
 	size := listSize(props, list, d.Version)

@@ -14,9 +14,9 @@ type Error struct {
 	Code ReasonCode // the reason code to answer with (in 3.x: to log)
 	Type PacketType // the packet, as far as its first byte tells
 	Rule Rule       // the statement that was broken
-	// Off is where it was broken, in bytes from the first byte of the packet,
-	// as the packet is written with the shortest remaining length. It is 0
-	// when encoding.
+	// Off is where it was broken, in bytes from the first byte of the packet;
+	// in its body, as if the remaining length before it had its shortest form.
+	// It is 0 when encoding, and for the first byte.
 	Off int
 }
 
@@ -84,8 +84,11 @@ const (
 //
 //go:noinline
 func fail(t PacketType, d Dialect, r rule, off int) error {
-	row := &ruleTable[r.row()]
-	return &Error{Code: row.code, Type: t, Rule: Rule(d.Version)<<8 | Rule(r), Off: off}
+	id := Rule(d.Version)<<8 | Rule(r)
+	if r.property() != 0 {
+		id |= Rule(t) << 16
+	}
+	return &Error{Code: ruleTable[r.row()].code, Type: t, Rule: id, Off: off}
 }
 
 // failAt is fail with an offset counted from the packet's body.
@@ -97,7 +100,8 @@ func failAt(f Frame, d Dialect, r rule, off int) error {
 
 // Rule names a statement of a version of the specification. It prints as
 // 5.0:MQTT-3.3.2-8, or as 5.0:§3.3.2.3.4 where the statement has no number.
-type Rule uint16
+// Rules are compared with ==; the numbers mean nothing.
+type Rule uint32 // the rule, from bit 8 the version, from bit 16 the packet of a property
 
 // Version is the version whose statement it is.
 func (r Rule) Version() Version { return Version(r >> 8) }
@@ -116,7 +120,7 @@ func (r Rule) String() string {
 		v, s = "5.0:", row.v5
 	}
 	if p := id.property(); p != 0 {
-		s = propertyTable[p].section
+		s = propertyTable[p].sectionIn(PacketType(r >> 16))
 	}
 	if s == "" {
 		s = "-"
@@ -165,8 +169,10 @@ func (r rule) property() PropertyID {
 const (
 	ruleNone rule = iota
 	ruleRemainingLength
+	ruleLongVarint
 	ruleShortestLength
 	rulePacketSize
+	rulePacketSizeServer
 	rulePacketType
 	ruleDirection
 	ruleFlags
@@ -177,6 +183,7 @@ const (
 	ruleFlagsAuth
 	ruleQoS3
 	ruleDupQoS0
+	ruleLongBody
 	ruleTruncated
 	ruleTrailing
 	ruleUTF8
@@ -184,7 +191,10 @@ const (
 	ruleControlChar
 	ruleLongString
 	rulePacketID
+	rulePacketIDServer
+	rulePacketIDQoS0
 	ruleAckPacketID
+	ruleSubAckPacketID
 	ruleTopicWildcard
 	ruleTopicEmpty
 	ruleTopicNoAlias
@@ -272,9 +282,11 @@ const (
 
 // ruleTable is the one table of statements that this package enforces.
 var ruleTable = [ruleCount]ruleRow{
-	ruleRemainingLength:      {malformed, "§2.1", "§2.2.3", "§1.5.5", "remaining length has more than four bytes"},
+	ruleRemainingLength:      {malformed, "§2.1", "§2.2.3", "§1.5.5", "remaining length is more than four bytes can say"},
+	ruleLongVarint:           {malformed, "", "", "§1.5.5", "variable byte integer has more than four bytes"},
 	ruleShortestLength:       {malformed, "", "", "MQTT-1.5.5-1", "variable byte integer is not in its shortest form"},
-	rulePacketSize:           {ReasonPacketTooLarge, "§2.1", "§2.2.3", "MQTT-3.1.2-24", "packet is larger than its receiver takes"},
+	rulePacketSize:           {ReasonPacketTooLarge, "§2.1", "§2.2.3", "MQTT-3.1.2-24", "packet is larger than the client takes"},
+	rulePacketSizeServer:     {ReasonPacketTooLarge, "§2.1", "§2.2.3", "MQTT-3.2.2-15", "packet is larger than the server takes"},
 	rulePacketType:           {malformed, "§2.1", "§2.2.1", "§2.1.2", "packet type is reserved in this version"},
 	ruleDirection:            {protocol, "§2.1", "§2.2.1", "§2.1.2", "packet type is not for this sender"},
 	ruleFlags:                {malformed, "", "MQTT-2.2.2-2", "MQTT-2.1.3-1", "reserved flags of the fixed header are set"},
@@ -285,14 +297,18 @@ var ruleTable = [ruleCount]ruleRow{
 	ruleFlagsAuth:            {malformed, "", "", "MQTT-3.15.1-1", "reserved flags of the fixed header are set"},
 	ruleQoS3:                 {malformed, "§2.1", "MQTT-3.3.1-4", "MQTT-3.3.1-4", "QoS 3 does not exist"},
 	ruleDupQoS0:              {protocol, "§2.1", "MQTT-3.3.1-2", "MQTT-3.3.1-2", "DUP is set at QoS 0"},
+	ruleLongBody:             {malformed, "§2.1", "§2.2.3", "§2.1.4", "remaining length is more than this packet can have"},
 	ruleTruncated:            {malformed, "§2.1", "§2.2.3", "§2.1.4", "a field runs past the end of the packet"},
 	ruleTrailing:             {malformed, "§2.1", "§2.2.3", "§2.1.4", "bytes are left after the last field"},
 	ruleUTF8:                 {malformed, "", "MQTT-1.5.3-1", "MQTT-1.5.4-1", "string is not well-formed UTF-8"},
 	ruleNUL:                  {malformed, "", "MQTT-1.5.3-2", "MQTT-1.5.4-2", "string contains U+0000"},
 	ruleControlChar:          {malformed, "§2.5", "§1.5.3", "§1.5.4", "string contains a control or non-character"},
 	ruleLongString:           {malformed, "§2.5", "§1.5.3", "§1.5.4", "string or binary data is longer than 65,535 bytes"},
-	rulePacketID:             {protocol, "§2.4", "MQTT-2.3.1-1", "MQTT-2.2.1-3", "packet identifier must be non-zero (and absent at QoS 0)"},
-	ruleAckPacketID:          {protocol, "§2.4", "MQTT-2.3.1-6", "MQTT-2.2.1-5", "packet identifier 0 acknowledges nothing"},
+	rulePacketID:             {protocol, "§2.4", "MQTT-2.3.1-1", "MQTT-2.2.1-3", "packet identifier is 0"},
+	rulePacketIDServer:       {protocol, "§2.4", "MQTT-2.3.1-1", "MQTT-2.2.1-4", "packet identifier of a server's PUBLISH is 0"},
+	rulePacketIDQoS0:         {protocol, "§2.4", "MQTT-2.3.1-5", "MQTT-2.2.1-2", "PUBLISH at QoS 0 has a packet identifier"},
+	ruleAckPacketID:          {protocol, "§2.4", "MQTT-2.3.1-6", "MQTT-2.2.1-5", "packet identifier 0 acknowledges no message"},
+	ruleSubAckPacketID:       {protocol, "§2.4", "MQTT-2.3.1-7", "MQTT-2.2.1-6", "packet identifier 0 answers no request"},
 	ruleTopicWildcard:        {malformed, "§3.3", "MQTT-3.3.2-2", "MQTT-3.3.2-2", "topic name contains a wildcard"},
 	ruleTopicEmpty:           {malformed, "§3.3", "MQTT-4.7.3-1", "MQTT-4.7.3-1", "topic name is empty"},
 	ruleTopicNoAlias:         {protocol, "", "", "§3.3.2.1", "topic name is empty and there is no topic alias"},

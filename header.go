@@ -7,7 +7,7 @@ package mqttcore
 type headerRow struct {
 	from        Role  // who sends it, both bits for either; 0: nobody
 	flags, mask uint8 // the reserved flags and their value
-	exact       bool  // the body is of max bytes at most
+	limited     bool  // the body has at most max bytes
 	max         uint8
 	flagsRule   rule
 }
@@ -19,35 +19,35 @@ const fromBoth = FromClient | FromServer
 var headerTable = [4][16]headerRow{
 	V31 & 3: {
 		TypeConnect:     {from: FromClient},
-		TypeConnAck:     {from: FromServer, exact: true, max: 2},
+		TypeConnAck:     {from: FromServer, limited: true, max: 2},
 		TypePublish:     {from: fromBoth},
-		TypePubAck:      {from: fromBoth, exact: true, max: 2},
-		TypePubRec:      {from: fromBoth, exact: true, max: 2},
-		TypePubRel:      {from: fromBoth, exact: true, max: 2, flags: 2, mask: 6, flagsRule: ruleFlagsPubRel},
-		TypePubComp:     {from: fromBoth, exact: true, max: 2},
+		TypePubAck:      {from: fromBoth, limited: true, max: 2},
+		TypePubRec:      {from: fromBoth, limited: true, max: 2},
+		TypePubRel:      {from: fromBoth, limited: true, max: 2, flags: 2, mask: 6, flagsRule: ruleFlagsPubRel},
+		TypePubComp:     {from: fromBoth, limited: true, max: 2},
 		TypeSubscribe:   {from: FromClient, flags: 2, mask: 6, flagsRule: ruleFlagsSubscribe},
 		TypeSubAck:      {from: FromServer},
 		TypeUnsubscribe: {from: FromClient, flags: 2, mask: 6, flagsRule: ruleFlagsUnsubscribe},
-		TypeUnsubAck:    {from: FromServer, exact: true, max: 2},
-		TypePingReq:     {from: FromClient, exact: true},
-		TypePingResp:    {from: FromServer, exact: true},
-		TypeDisconnect:  {from: FromClient, exact: true},
+		TypeUnsubAck:    {from: FromServer, limited: true, max: 2},
+		TypePingReq:     {from: FromClient, limited: true},
+		TypePingResp:    {from: FromServer, limited: true},
+		TypeDisconnect:  {from: FromClient, limited: true},
 	},
 	V311 & 3: {
 		TypeConnect:     {from: FromClient, mask: 15, flagsRule: ruleFlags},
-		TypeConnAck:     {from: FromServer, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
+		TypeConnAck:     {from: FromServer, limited: true, max: 2, mask: 15, flagsRule: ruleFlags},
 		TypePublish:     {from: fromBoth},
-		TypePubAck:      {from: fromBoth, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePubRec:      {from: fromBoth, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePubRel:      {from: fromBoth, exact: true, max: 2, flags: 2, mask: 15, flagsRule: ruleFlagsPubRel},
-		TypePubComp:     {from: fromBoth, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
+		TypePubAck:      {from: fromBoth, limited: true, max: 2, mask: 15, flagsRule: ruleFlags},
+		TypePubRec:      {from: fromBoth, limited: true, max: 2, mask: 15, flagsRule: ruleFlags},
+		TypePubRel:      {from: fromBoth, limited: true, max: 2, flags: 2, mask: 15, flagsRule: ruleFlagsPubRel},
+		TypePubComp:     {from: fromBoth, limited: true, max: 2, mask: 15, flagsRule: ruleFlags},
 		TypeSubscribe:   {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsSubscribe},
 		TypeSubAck:      {from: FromServer, mask: 15, flagsRule: ruleFlags},
 		TypeUnsubscribe: {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsUnsubscribe},
-		TypeUnsubAck:    {from: FromServer, exact: true, max: 2, mask: 15, flagsRule: ruleFlags},
-		TypePingReq:     {from: FromClient, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypePingResp:    {from: FromServer, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypeDisconnect:  {from: FromClient, exact: true, mask: 15, flagsRule: ruleFlagsDisconnect},
+		TypeUnsubAck:    {from: FromServer, limited: true, max: 2, mask: 15, flagsRule: ruleFlags},
+		TypePingReq:     {from: FromClient, limited: true, mask: 15, flagsRule: ruleFlags},
+		TypePingResp:    {from: FromServer, limited: true, mask: 15, flagsRule: ruleFlags},
+		TypeDisconnect:  {from: FromClient, limited: true, mask: 15, flagsRule: ruleFlagsDisconnect},
 	},
 	V5 & 3: {
 		TypeConnect:     {from: FromClient, mask: 15, flagsRule: ruleFlags},
@@ -61,8 +61,8 @@ var headerTable = [4][16]headerRow{
 		TypeSubAck:      {from: FromServer, mask: 15, flagsRule: ruleFlags},
 		TypeUnsubscribe: {from: FromClient, flags: 2, mask: 15, flagsRule: ruleFlagsUnsubscribe},
 		TypeUnsubAck:    {from: FromServer, mask: 15, flagsRule: ruleFlags},
-		TypePingReq:     {from: FromClient, exact: true, mask: 15, flagsRule: ruleFlags},
-		TypePingResp:    {from: FromServer, exact: true, mask: 15, flagsRule: ruleFlags},
+		TypePingReq:     {from: FromClient, limited: true, mask: 15, flagsRule: ruleFlags},
+		TypePingResp:    {from: FromServer, limited: true, mask: 15, flagsRule: ruleFlags},
 		TypeDisconnect:  {from: fromBoth, mask: 15, flagsRule: ruleFlagsDisconnect},
 		TypeAuth:        {from: fromBoth, mask: 15, flagsRule: ruleFlagsAuth},
 	},
@@ -74,10 +74,13 @@ const (
 	flagDup    = 8
 )
 
+// flagOptions are the options that concern the fixed header.
+const flagOptions = AllowReservedFlags | AllowDupAtQoS0
+
 // legalFlags is headerTable turned round, for speed: bit n stands for the flags
 // n of the fixed header. It is indexed by the low two bits of the options, which
 // are those on flags, by sender, the low two bits of the version, and type.
-var legalFlags = func() (a [4][4][4][16]uint16) {
+var legalFlags = func() (a [flagOptions + 1][4][4][16]uint16) {
 	for options := range a {
 		for from := range a[options] {
 			for v := range a[options][from] {
@@ -99,7 +102,7 @@ var longestBody = func() (a [4][16]uint32) {
 	for v := range a {
 		for t := range a[v] {
 			a[v][t] = maxRemaining
-			if h := &headerTable[v][t]; h.exact {
+			if h := &headerTable[v][t]; h.limited {
 				a[v][t] = uint32(h.max)
 			}
 		}
@@ -131,6 +134,18 @@ var shortBodies = func() (a [256]uint8) {
 	return a
 }()
 
+// ackFlags are the flags of an Ack without DUP by its type; for every other type
+// they are no flags.
+var ackFlags = func() (a [256]uint8) {
+	for t := range a {
+		a[t] = 0xFF
+	}
+	for t := TypePubAck; t <= TypePubComp; t++ {
+		a[t] = headerTable[V311&3][t].flags
+	}
+	return a
+}()
+
 // laxFlags are the packet types to which AllowReservedFlags applies.
 const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |
 	1<<TypeSubAck | 1<<TypeUnsubAck | 1<<TypePingResp
@@ -158,7 +173,7 @@ func firstByteFault(t PacketType, flags uint8, from Role, v uint8, o Options) ru
 // the type and flags.
 func (d Dialect) permits(t PacketType, flags uint8) bool {
 	return d.Version-V31 <= V5-V31 &&
-		legalFlags[d.Options&3][d.From&3][d.Version&3][t&15]>>(flags&15)&1 != 0
+		legalFlags[d.Options&flagOptions][d.From&3][d.Version&3][t&15]>>(flags&15)&1 != 0
 }
 
 // always is permits for what needs no look at sender and options: false says

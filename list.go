@@ -86,8 +86,7 @@ type filterList struct {
 }
 
 func (l *filterList) add(t PacketType, filter []byte, o uint8) error {
-	d := Dialect{Version: V311}
-	r := filterFault(filter, d)
+	r := filterFault(filter, Dialect{Version: V31})
 	if len(filter) > maxString {
 		r = ruleLongString
 	}
@@ -107,6 +106,7 @@ func (l *filterList) add(t PacketType, filter []byte, o uint8) error {
 	}
 	l.n++
 	l.opts |= o
+	l.only31 = l.only31 || stringFault(filter, Dialect{Version: V311}) != ruleNone
 	l.not5 = l.not5 || shareFault(filter) != ruleNone
 	return nil
 }
@@ -173,17 +173,9 @@ func (l *filterList) fault(t PacketType, d Dialect) rule {
 		return emptyListRule(t)
 	case d.Version != V5 && l.opts&^optionQoS != 0:
 		return ruleOptionBits
-	case d.Version != V31 && l.only31:
-		return ruleUTF8
-	case d.Version == V5 && l.not5:
+	case d.Version == V5 && l.not5, d.Version != V31 && l.only31, d.Options&RefuseControlChars != 0:
 		for f, _, b := nextFilter(l.wire, t); f != nil; f, _, b = nextFilter(b, t) {
-			if r := shareFault(f); r != ruleNone {
-				return r
-			}
-		}
-	case d.Options&RefuseControlChars != 0:
-		for f, _, b := nextFilter(l.wire, t); f != nil; f, _, b = nextFilter(b, t) {
-			if r := stringFault(f, d); r != ruleNone {
+			if r := filterFault(f, d); r != ruleNone {
 				return r
 			}
 		}
@@ -211,7 +203,8 @@ func (l *filterList) equal(m *filterList) bool { return bytes.Equal(l.wire, m.wi
 
 // Subscriptions is the list of a SUBSCRIBE: its bytes as on the wire,
 // validated. The zero value is empty, which no packet may be. Decoded, it
-// aliases the frame.
+// aliases the frame. Copies share bytes as copies of a slice do: do not Add to
+// two copies of one list.
 type Subscriptions struct{ list filterList }
 
 // NewSubscriptions makes a list of its own from subs.

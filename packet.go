@@ -28,7 +28,7 @@ const (
 
 // Dialect says how bytes are to be read or written. It is a small value, meant
 // to be passed along. A Version other than V31, V311 and V5 makes every call
-// fail with [ErrVersion].
+// fail with [ErrVersion]; a From that is no Role has no meaning.
 type Dialect struct {
 	Version Version
 	From    Role
@@ -57,7 +57,8 @@ const (
 	// present set (against MQTT-3.2.2-6); the bit reads as 0.
 	AllowPresentWithError
 	// AllowAnyReason accepts reason codes of the specification in packets
-	// whose table does not list them, as a PUBREC with 0x93.
+	// whose table does not list them, as a PUBREC with 0x93. Such a packet is
+	// not one that can be encoded again.
 	AllowAnyReason
 	// AllowBridgeLevel accepts the bit 0x80 in the protocol level of CONNECT,
 	// by which some bridges announce themselves. It is dropped.
@@ -127,11 +128,13 @@ type Packet interface {
 	// PacketType is the type under which the packet is encoded.
 	PacketType() PacketType
 	// Decode reads the packet from f. Slices in it alias f.Body and hold as
-	// long as that does. It allocates nothing when it succeeds. After an error
-	// the packet's contents are undefined.
+	// long as that does. It allocates nothing when it succeeds. The error is an
+	// *Error, or [ErrVersion], or [ErrPacketType] for a frame of another type;
+	// after it the packet's contents are undefined.
 	Decode(f Frame, d Dialect) error
-	// AppendTo appends the encoded packet to dst. On error (an *Error, or
-	// ErrVersion) it returns dst as it was.
+	// AppendTo appends the encoded packet to dst. On error it returns dst as it
+	// was: an *Error, or [ErrVersion], or [ErrPacketType] for an Ack or Ping
+	// whose Type is not one of theirs.
 	AppendTo(dst []byte, d Dialect) ([]byte, error)
 	// Size is the number of bytes that AppendTo appends. Of a packet that
 	// AppendTo refuses it means nothing.

@@ -8,6 +8,8 @@ package mqttcore
 import (
 	"bytes"
 	"iter"
+	"strconv"
+	"strings"
 )
 
 // PropertyID identifies a property of 5.0.
@@ -65,7 +67,19 @@ type propertyRow struct {
 	name    string
 	kind    propertyKind
 	in      senders // bit 0 (and 16) is the will
-	section string
+	section string  // of the specification, one for each packet
+}
+
+// sectionIn is the section on the property in a packet of type t: chapter 3 has
+// a part for each packet type, in their order. For no packet it is the first.
+func (p propertyRow) sectionIn(t PacketType) string {
+	for _, s := range strings.Fields(p.section) {
+		if strings.HasPrefix(s, "§3."+strconv.Itoa(int(t))+".") {
+			return s
+		}
+	}
+	first, _, _ := strings.Cut(p.section, " ")
+	return first
 }
 
 const (
@@ -84,30 +98,30 @@ const (
 
 // propertyTable is indexed by identifier; rows without a name do not exist.
 var propertyTable = [0x2B]propertyRow{
-	PropPayloadFormat:            {"Payload Format Indicator", kindBool, publishProps | willProps, "§3.3.2.3.2"},
-	PropMessageExpiry:            {"Message Expiry Interval", kindUint32, publishProps | willProps, "§3.3.2.3.3"},
-	PropContentType:              {"Content Type", kindString, publishProps | willProps, "§3.3.2.3.9"},
-	PropResponseTopic:            {"Response Topic", kindTopic, publishProps | willProps, "§3.3.2.3.5"},
-	PropCorrelationData:          {"Correlation Data", kindBinary, publishProps | willProps, "§3.3.2.3.6"},
-	PropSubscriptionID:           {"Subscription Identifier", kindVarintN, byServer<<TypePublish | subProps, "§3.3.2.3.8"},
-	PropSessionExpiry:            {"Session Expiry Interval", kindUint32, connectProps | connAckProps | byClient<<TypeDisconnect, "§3.1.2.11.2"},
+	PropPayloadFormat:            {"Payload Format Indicator", kindBool, publishProps | willProps, "§3.1.3.2.3 §3.3.2.3.2"},
+	PropMessageExpiry:            {"Message Expiry Interval", kindUint32, publishProps | willProps, "§3.1.3.2.4 §3.3.2.3.3"},
+	PropContentType:              {"Content Type", kindString, publishProps | willProps, "§3.1.3.2.5 §3.3.2.3.9"},
+	PropResponseTopic:            {"Response Topic", kindTopic, publishProps | willProps, "§3.1.3.2.6 §3.3.2.3.5"},
+	PropCorrelationData:          {"Correlation Data", kindBinary, publishProps | willProps, "§3.1.3.2.7 §3.3.2.3.6"},
+	PropSubscriptionID:           {"Subscription Identifier", kindVarintN, byServer<<TypePublish | subProps, "§3.3.2.3.8 §3.8.2.1.2"},
+	PropSessionExpiry:            {"Session Expiry Interval", kindUint32, connectProps | connAckProps | byClient<<TypeDisconnect, "§3.1.2.11.2 §3.2.2.3.2 §3.14.2.2.2"},
 	PropAssignedClientID:         {"Assigned Client Identifier", kindString, connAckProps, "§3.2.2.3.7"},
 	PropServerKeepAlive:          {"Server Keep Alive", kindUint16, connAckProps, "§3.2.2.3.14"},
-	PropAuthMethod:               {"Authentication Method", kindString, connectProps | connAckProps | authProps, "§3.1.2.11.9"},
-	PropAuthData:                 {"Authentication Data", kindBinary, connectProps | connAckProps | authProps, "§3.1.2.11.10"},
+	PropAuthMethod:               {"Authentication Method", kindString, connectProps | connAckProps | authProps, "§3.1.2.11.9 §3.2.2.3.17 §3.15.2.2.2"},
+	PropAuthData:                 {"Authentication Data", kindBinary, connectProps | connAckProps | authProps, "§3.1.2.11.10 §3.2.2.3.18 §3.15.2.2.3"},
 	PropRequestProblemInfo:       {"Request Problem Information", kindBool, connectProps, "§3.1.2.11.7"},
 	PropWillDelay:                {"Will Delay Interval", kindUint32, willProps, "§3.1.3.2.2"},
 	PropRequestResponseInfo:      {"Request Response Information", kindBool, connectProps, "§3.1.2.11.6"},
 	PropResponseInfo:             {"Response Information", kindString, connAckProps, "§3.2.2.3.15"},
-	PropServerReference:          {"Server Reference", kindString, connAckProps | byServer<<TypeDisconnect, "§3.2.2.3.16"},
-	PropReasonString:             {"Reason String", kindString, connAckProps | ackProps | subAckProps | discProps | authProps, "§3.2.2.3.9"},
-	PropReceiveMaximum:           {"Receive Maximum", kindUint16N, connectProps | connAckProps, "§3.1.2.11.3"},
-	PropTopicAliasMaximum:        {"Topic Alias Maximum", kindUint16, connectProps | connAckProps, "§3.1.2.11.5"},
+	PropServerReference:          {"Server Reference", kindString, connAckProps | byServer<<TypeDisconnect, "§3.2.2.3.16 §3.14.2.2.5"},
+	PropReasonString:             {"Reason String", kindString, connAckProps | ackProps | subAckProps | discProps | authProps, "§3.2.2.3.9 §3.4.2.2.2 §3.5.2.2.2 §3.6.2.2.2 §3.7.2.2.2 §3.9.2.1.2 §3.11.2.1.2 §3.14.2.2.3 §3.15.2.2.4"},
+	PropReceiveMaximum:           {"Receive Maximum", kindUint16N, connectProps | connAckProps, "§3.1.2.11.3 §3.2.2.3.3"},
+	PropTopicAliasMaximum:        {"Topic Alias Maximum", kindUint16, connectProps | connAckProps, "§3.1.2.11.5 §3.2.2.3.8"},
 	PropTopicAlias:               {"Topic Alias", kindUint16N, publishProps, "§3.3.2.3.4"},
 	PropMaximumQoS:               {"Maximum QoS", kindBool, connAckProps, "§3.2.2.3.4"},
 	PropRetainAvailable:          {"Retain Available", kindBool, connAckProps, "§3.2.2.3.5"},
-	PropUserProperty:             {"User Property", kindPair, allProps, "§3.3.2.3.7"},
-	PropMaximumPacketSize:        {"Maximum Packet Size", kindUint32N, connectProps | connAckProps, "§3.1.2.11.4"},
+	PropUserProperty:             {"User Property", kindPair, allProps, "§3.1.2.11.8 §3.1.3.2.8 §3.2.2.3.10 §3.3.2.3.7 §3.4.2.2.3 §3.5.2.2.3 §3.6.2.2.3 §3.7.2.2.3 §3.8.2.1.3 §3.9.2.1.3 §3.10.2.1.2 §3.11.2.1.3 §3.14.2.2.4 §3.15.2.2.5"},
+	PropMaximumPacketSize:        {"Maximum Packet Size", kindUint32N, connectProps | connAckProps, "§3.1.2.11.4 §3.2.2.3.6"},
 	PropWildcardAvailable:        {"Wildcard Subscription Available", kindBool, connAckProps, "§3.2.2.3.11"},
 	PropSubscriptionIDsAvailable: {"Subscription Identifier Available", kindBool, connAckProps, "§3.2.2.3.12"},
 	PropSharedAvailable:          {"Shared Subscription Available", kindBool, connAckProps, "§3.2.2.3.13"},
@@ -211,10 +225,11 @@ func NewProperties(ps ...Property) (Properties, error) {
 }
 
 // ParseProperties validates b as the properties of some packet, without the
-// length that precedes them there. The list aliases b.
+// length that precedes them there. The list aliases b. An *Error counts from the
+// beginning of b, and its Type is 0.
 func ParseProperties(b []byte) (Properties, error) {
-	const any = identifiers | severalIDs
-	mask, r, off := scanProperties(b, any, Dialect{Version: V5})
+	const every = identifiers | severalIDs
+	mask, r, off := scanProperties(b, every, Dialect{Version: V5})
 	if r != ruleNone {
 		return Properties{}, fail(0, Dialect{Version: V5}, r, off)
 	}
@@ -518,7 +533,7 @@ func zeroFault(id PropertyID) rule {
 func varintFault(n int) rule {
 	switch n {
 	case -1:
-		return ruleRemainingLength
+		return ruleLongVarint
 	case -2:
 		return ruleShortestLength
 	}

@@ -63,12 +63,15 @@ const (
 type senders uint32
 
 func (s senders) has(t PacketType, from Role) bool {
+	if t > TypeAuth {
+		return false
+	}
 	m := senders(0)
 	if from != FromServer {
-		m |= 1 << (t & 15)
+		m |= 1 << t
 	}
 	if from != FromClient {
-		m |= 1 << (t&15 + 16)
+		m |= 1 << (t + 16)
 	}
 	return s&m != 0
 }

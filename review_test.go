@@ -162,7 +162,7 @@ func TestAckOfEarlierVersion(t *testing.T) {
 
 // No number of a Rule makes its texts panic.
 func TestRuleOfAnyNumber(t *testing.T) {
-	for n := range 1 << 16 {
+	for n := range 1 << 20 {
 		if r := Rule(n); r.String() == "" {
 			t.Errorf("%#x: no name", n)
 		} else {

@@ -132,6 +132,7 @@ func stringFault(b []byte, d Dialect) rule {
 	return stringFaultSlow(b, d)
 }
 
+// stringFaultSlow looks at each character.
 func stringFaultSlow(b []byte, d Dialect) rule {
 	if d.Version != V31 && !utf8.Valid(b) {
 		return ruleUTF8
@@ -151,6 +152,7 @@ func stringFaultSlow(b []byte, d Dialect) rule {
 	return ruleNone
 }
 
+// hasWildcard reports whether b contains # or +, wherever.
 func hasWildcard(b []byte) bool {
 	return bytes.IndexByte(b, '#') >= 0 || bytes.IndexByte(b, '+') >= 0
 }

@@ -108,7 +108,7 @@ func TestBrokerIsStrict(t *testing.T) {
 			s.broke()
 			s.say("a", pub("x", "0123456789012345678901234", 0, 0))
 			disconnect(s, v, "Packet too large")
-			s.broke("MQTT-3.1.2-24")
+			s.broke("MQTT-3.2.2-15")
 		}},
 		{"MQTT-3.2.2-11 QoS above the maximum", only5, BrokerConfig{NoQoS1: true}, func(s *scene, v mqttcore.Version) {
 			s.in("a", v, clean("a"))

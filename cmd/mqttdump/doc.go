@@ -13,15 +13,15 @@
 //
 // Each packet is listed field by field: offset, bytes, field, value. Offsets
 // count from the beginning of the input. Long fields are cut; -full shows all
-// of them. Nothing is hidden, passwords included. A violation stands below the field in which it was found, with its
-// offset, the statement that it breaks and the reason code that answers it. The
-// fields around it are listed as far as the layout tells; the rules on them are
-// not checked any further. The listing goes on with the next packet where the
-// remaining length tells where that begins.
+// of them. Nothing is hidden, passwords included. A violation stands below the
+// field in which it was found, with its offset, the statement that it breaks and
+// the reason code that answers it. The fields around it are listed as far as the
+// layout tells; the rules on them are not checked any further. The listing goes
+// on with the next packet where the remaining length tells where that begins.
 //
 // The protocol version is that of -version. Without the flag it is taken from
-// the CONNECT packets in the input, each being right for what follows it and
-// the first also for what precedes it; in an input without CONNECT it is 5.
+// the CONNECT packets in the input, whole or cut after it, each being right for
+// what follows it and the first also for what precedes it; in an input without CONNECT it is 5.
 // -from says who sent the packets, because some rules depend on it; the default
 // either leaves these rules out.
 //

@@ -91,16 +91,15 @@ func answer(line []byte) any {
 	if err != nil {
 		return errorAnswer{"error", err.Error()}
 	}
-	f, n, err := mqttcore.ConsumeFrame(b, d, 0)
-	if err != nil {
-		return refusal(err, 0)
-	}
-	if n == 0 {
+	f, p, n, err := decode(b, d)
+	var e *mqttcore.Error
+	switch {
+	case errors.As(err, &e):
+		return invalidAnswer{"invalid", e.Code, e.Rule.String(), e.Off, e.Error()}
+	case err != nil:
+		return errorAnswer{"error", err.Error()}
+	case n == 0:
 		return incompleteAnswer{"incomplete"}
-	}
-	p, err := mqttcore.Decode(f, d)
-	if err != nil {
-		return refusal(err, lengthExcess(f, n))
 	}
 	encoded, err := p.AppendTo(nil, d)
 	if err != nil {
@@ -135,26 +134,18 @@ func (q request) parse() (b []byte, d mqttcore.Dialect, err error) {
 	return b, d, err
 }
 
-// refusal is the answer to bytes that break a rule. excess is by how much the
-// remaining length is longer than its shortest form, which errors count with.
-func refusal(err error, excess int) any {
+// decode takes the first packet off b; n is 0 when b ends too early. An error
+// counts in the bytes as they are, where the codec counts as if the remaining
+// length were as short as it can be.
+func decode(b []byte, d mqttcore.Dialect) (f mqttcore.Frame, p mqttcore.Packet, n int, err error) {
+	f, n, err = mqttcore.ConsumeFrame(b, d, 0)
+	if err != nil || n == 0 {
+		return f, nil, n, err
+	}
+	p, err = mqttcore.Decode(f, d)
 	var e *mqttcore.Error
-	if !errors.As(err, &e) {
-		return errorAnswer{"error", err.Error()}
+	if errors.As(err, &e) {
+		e.Off += n - len(f.Body) - 1 - mqttcore.SizeUvarint(uint32(len(f.Body)))
 	}
-	return invalidAnswer{"invalid", e.Code, e.Rule.String(), offsetOf(e, excess), e.Error()}
-}
-
-// offsetOf is where e points to in the bytes as they were given.
-func offsetOf(e *mqttcore.Error, excess int) int {
-	if e.Off == 0 {
-		return 0
-	}
-	return e.Off + excess
-}
-
-// lengthExcess is by how many bytes the remaining length of a frame of n bytes
-// is longer than it need be.
-func lengthExcess(f mqttcore.Frame, n int) int {
-	return n - len(f.Body) - 1 - mqttcore.SizeUvarint(uint32(len(f.Body)))
+	return f, p, n, err
 }

@@ -37,20 +37,15 @@ func (l *lister) list(b []byte) bool {
 		rest := b[at:]
 		size, sizeKnown := mqttcore.FrameSize(rest)
 		whole := sizeKnown && size <= len(rest)
-		if l.version == 0 && whole {
-			if v, ok := connectVersion(rest[:size]); ok {
-				d.Version = v
-			}
-		}
-		f, n, err := mqttcore.ConsumeFrame(rest, d, 0)
-		excess := 0
-		if err == nil && n > 0 {
-			excess = lengthExcess(f, n)
-			_, err = mqttcore.Decode(f, d)
-		}
 		if whole {
 			rest = rest[:size]
 		}
+		if l.version == 0 && sizeKnown {
+			if v, ok := connectVersion(rest); ok {
+				d.Version = v
+			}
+		}
+		_, _, _, err := decode(rest, d)
 		packets++
 		if err != nil {
 			violations++
@@ -63,7 +58,7 @@ func (l *lister) list(b []byte) bool {
 			fmt.Fprintln(l.w)
 		}
 		fmt.Fprintf(l.w, "packet %d: %s, MQTT %s, %s\n", packets, mqttcore.PacketType(rest[0]>>4), d.Version, note)
-		l.packet(at, rest, d.Version, err, excess)
+		l.packet(at, rest, d.Version, err)
 		if !whole {
 			if incomplete = err == nil; incomplete {
 				l.remark(at+len(rest), "INCOMPLETE", "the input ends within the packet")
@@ -86,11 +81,13 @@ func (l *lister) list(b []byte) bool {
 }
 
 // packet prints the rows of one packet, and err under the row it concerns.
-func (l *lister) packet(at int, b []byte, v mqttcore.Version, err error, excess int) {
+func (l *lister) packet(at int, b []byte, v mqttcore.Version, err error) {
 	var e *mqttcore.Error
-	off := len(b)
+	off := 0
 	if errors.As(err, &e) {
-		off = min(offsetOf(e, excess), len(b))
+		off = min(e.Off, len(b))
+	} else if err != nil {
+		defer l.remark(at, "ERROR", err.Error())
 	}
 	rows := walk(b, v, l.full)
 	width := 0
@@ -106,8 +103,6 @@ func (l *lister) packet(at int, b []byte, v mqttcore.Version, err error, excess 
 	}
 	if e != nil {
 		l.violation(at+off, e)
-	} else if err != nil && off == len(b) {
-		l.remark(at, "ERROR", err.Error())
 	}
 }
 
@@ -140,9 +135,10 @@ func (l *lister) remark(at int, what, text string) {
 func firstVersion(b []byte) mqttcore.Version {
 	for len(b) > 0 {
 		size, ok := mqttcore.FrameSize(b)
-		if !ok || size > len(b) {
+		if !ok {
 			break
 		}
+		size = min(size, len(b))
 		if v, ok := connectVersion(b[:size]); ok {
 			return v
 		}
@@ -151,7 +147,8 @@ func firstVersion(b []byte) mqttcore.Version {
 	return mqttcore.V5
 }
 
-// connectVersion is the version that the packet b names, if it is a CONNECT.
+// connectVersion is the version that the packet b names, if it is a CONNECT. It
+// may be cut after its protocol level.
 func connectVersion(b []byte) (mqttcore.Version, bool) {
 	if mqttcore.PacketType(b[0]>>4) != mqttcore.TypeConnect {
 		return 0, false

@@ -134,7 +134,7 @@ func parseHex(b []byte) ([]byte, error) {
 			continue
 		}
 		if !isHexDigit(c) {
-			return nil, fmt.Errorf("hexadecimal: %q is not a digit (digit %d)", c, len(digits)+1)
+			return nil, fmt.Errorf("hexadecimal: %q is not a digit (digit %d)", string([]byte{c}), len(digits)+1)
 		}
 		digits = append(digits, c)
 	}

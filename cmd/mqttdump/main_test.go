@@ -94,7 +94,7 @@ func TestCommandLine(t *testing.T) {
 		{"version", "-version 4 f000", "", 1, "3.1.1:§2.2.1 packet type is reserved"},
 		{"default version", "f0021800", "", 1, "5.0:§3.15.2.2.2"},
 		{"half a byte", "c0001", "", 2, "half of a byte"},
-		{"no digit", "c0x0", "", 2, "'x' is not a digit (digit 3)"},
+		{"no digit", "c0x0", "", 2, "\"x\" is not a digit (digit 3)"},
 		{"half a byte on standard input", "", "c", 2, "half of a byte"},
 		{"unknown version", "-version 2 c000", "", 2, "-version 2 is not 3, 4 or 5"},
 		{"unknown sender", "-from me c000", "", 2, `from "me" is not client, server or either`},
@@ -182,7 +182,9 @@ func TestBatch(t *testing.T) {
 		{"invalid string", `{"version":5,"from":"server","hex":"3006000361ff6200"}`,
 			`{"status":"invalid","reason":129,"rule":"5.0:MQTT-1.5.4-1","offset":4,"error":"mqttcore: PUBLISH: string is not well-formed UTF-8 (5.0:MQTT-1.5.4-1, Malformed Packet, byte 4)"}`},
 		{"offset behind a long length", `{"version":4,"from":"server","hex":"40828000 0000"}`,
-			`{"status":"invalid","reason":130,"rule":"3.1.1:MQTT-2.3.1-6","offset":4,"error":"mqttcore: PUBACK: packet identifier 0 acknowledges nothing (3.1.1:MQTT-2.3.1-6, Protocol Error, byte 2)"}`},
+			`{"status":"invalid","reason":130,"rule":"3.1.1:MQTT-2.3.1-6","offset":4,"error":"mqttcore: PUBACK: packet identifier 0 acknowledges no message (3.1.1:MQTT-2.3.1-6, Protocol Error, byte 4)"}`},
+		{"offset not there yet", `{"version":4,"from":"server","hex":"4003"}`,
+			`{"status":"invalid","reason":129,"rule":"3.1.1:§2.2.3","offset":1,"error":"mqttcore: PUBACK: remaining length is more than this packet can have (3.1.1:§2.2.3, Malformed Packet, byte 1)"}`},
 		{"offset 0", `{"version":4,"from":"server","hex":"c000"}`,
 			`{"status":"invalid","reason":130,"rule":"3.1.1:§2.2.1","offset":0,"error":"mqttcore: PINGREQ: packet type is not for this sender (3.1.1:§2.2.1, Protocol Error)"}`},
 		{"not JSON", `hello`, `{"status":"error","error":"not a request: invalid character 'h' looking for beginning of value"}`},
@@ -197,7 +199,7 @@ func TestBatch(t *testing.T) {
 		{"version as a string", `{"version":"5","from":"client","hex":"c000"}`, `{"status":"error","error":"not a request: json: cannot unmarshal string into Go struct field request.version of type int"}`},
 		{"unknown sender", `{"version":4,"from":"Client","hex":"c000"}`, `{"status":"error","error":"from \"Client\" is not client, server or either"}`},
 		{"odd digits", `{"version":4,"from":"client","hex":"c00"}`, `{"status":"error","error":"hexadecimal: 3 digits, half of a byte is missing"}`},
-		{"no digit", `{"version":4,"from":"client","hex":"c0zz"}`, `{"status":"error","error":"hexadecimal: 'z' is not a digit (digit 3)"}`},
+		{"no digit", `{"version":4,"from":"client","hex":"c0zz"}`, `{"status":"error","error":"hexadecimal: \"z\" is not a digit (digit 3)"}`},
 	}
 	var in strings.Builder
 	for _, test := range tests {
