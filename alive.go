@@ -28,11 +28,11 @@ func (c *Client) Ping(dst []byte, now time.Time) ([]byte, error) {
 }
 
 func (c *Client) ping(dst []byte) []byte {
-	if c.conn.pings == 0 {
-		c.conn.pinged = c.now
+	if n := c.conn.timed; int32(n) == c.conn.pings && int(n) < len(c.conn.pinged) {
+		c.conn.pinged[n] = c.now
+		c.conn.timed++
 	}
 	c.conn.pings++
-	c.conn.lastPing = c.now
 	c.stats.PingsSent++
 	return append(dst, byte(TypePingReq)<<4, 0)
 }
@@ -46,10 +46,14 @@ func (c *Client) onPingResp(f Frame, d Dialect) error {
 		c.stats.PongsUnasked++
 		return nil
 	}
-	c.ev.Kind, c.ev.RTT = EventPong, time.Duration(c.now-c.conn.pinged)
+	c.ev.Kind, c.ev.RTT = EventPong, 0
+	if c.conn.timed > 0 {
+		c.ev.RTT = time.Duration(c.now - c.conn.pinged[0])
+		copy(c.conn.pinged[:], c.conn.pinged[1:])
+		c.conn.timed--
+	}
 	c.has |= hasPacket
 	c.conn.pings--
-	c.conn.pinged = c.conn.lastPing
 	return nil
 }
 
@@ -68,7 +72,7 @@ func (c *Client) pingDue() int64 {
 	if c.cfg.ManualPing {
 		due = max(due, c.conn.told)
 	}
-	return due + k
+	return after(due, time.Duration(k))
 }
 
 // pongDue is when a silent server is given up. What arrives while the answer
@@ -77,7 +81,11 @@ func (c *Client) pongDue() int64 {
 	if c.conn.pings == 0 || c.cfg.PingTimeout < 0 {
 		return never
 	}
-	return after(max(c.conn.pinged, c.conn.lastRecv), c.cfg.PingTimeout)
+	since := c.conn.lastRecv // not before any PINGREQ but the first
+	if c.conn.timed > 0 {
+		since = max(since, c.conn.pinged[0])
+	}
+	return after(since, c.cfg.PingTimeout)
 }
 
 // Deadline is when Tick is to be called at the latest; zero: no need to. It

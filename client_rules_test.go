@@ -242,3 +242,24 @@ func TestMisuseIsNoError(t *testing.T) {
 		t.Errorf("version 6: %v", err)
 	}
 }
+
+// TestHeldIdentifiersFreeIn311: when a 3.1.1 server has no session, the
+// identifiers that were kept because it might have had their messages are free
+// (3.1.1 MQTT-4.4.0-1).
+func TestHeldIdentifiersFreeIn311(t *testing.T) {
+	s := new(Session)
+	r := newRig(t, Config{Version: V5, Props: propsOf(SessionExpiry(100))}, s, &ConnAck{})
+	for q := QoS1; q <= QoS2; q++ {
+		r.publish(*message("a", "m", q, 0, ContentType("text")), uint64(q)) // which 3.1.1 cannot send again
+	}
+	r.lost()
+	r = newRig(t, Config{Version: V311}, s, &ConnAck{SessionPresent: true})
+	if n := s.out.lists[listHeld].n; n != 2 {
+		t.Errorf("%d identifiers are held, want 2", n)
+	}
+	r.lost()
+	r.connect(&ConnAck{})
+	if p := &s.out.ids; int(p.free) != len(p.slot)-1 {
+		t.Errorf("%d of %d identifiers are free", p.free, len(p.slot)-1)
+	}
+}

@@ -179,7 +179,7 @@ func (e *stateEncoder) limits(l *Limits) {
 // so that time that nobody counts makes no new state.
 func (e *stateEncoder) conn(c *Client) {
 	n := &c.conn
-	e.num(uint64(n.inflight), uint64(n.unacked), uint64(n.seen), uint64(n.pings))
+	e.num(uint64(n.inflight), uint64(n.unacked), uint64(n.looked), uint64(n.pings))
 	if c.state == StateConnecting {
 		e.flag(n.known)
 		e.time(n.started)
@@ -192,9 +192,9 @@ func (e *stateEncoder) conn(c *Client) {
 			e.time(n.told)
 		}
 	}
-	if n.pings != 0 {
-		e.time(n.pinged)
-		e.time(n.lastPing)
+	e.num(uint64(n.timed))
+	for _, t := range n.pinged[:n.timed] {
+		e.time(t)
 	}
 	e.flag(n.auth.busy)
 	e.flag(n.auth.turn)

@@ -38,7 +38,8 @@ const (
 	// EventDropped: a message or request will not be done. Tag, Why, Code and
 	// Props count.
 	EventDropped
-	// EventPong: a PINGREQ was answered. RTT counts.
+	// EventPong: a PINGREQ was answered. RTT counts; it is 0 for one that was
+	// sent while three were under way.
 	EventPong
 	// EventKeepAliveDue: with Config.ManualPing, it is time to call Ping.
 	EventKeepAliveDue

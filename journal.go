@@ -314,8 +314,10 @@ func (s *Session) Apply(op *Op) error {
 		fits = i == 0
 	case OpSent:
 		fits = list == listQueued && o.ids.claim(op.ID, i)
-	case OpRelease, OpHold:
+	case OpRelease:
 		fits = list == listSent && o.slab[i].qos() == QoS2
+	case OpHold:
+		fits = list == listSent
 	case OpDelete:
 		fits = i != 0
 	case OpPutIncoming, OpDeleteIncoming:

@@ -293,6 +293,7 @@ func TestApplyRefuses(t *testing.T) {
 		{Kind: OpPut, Num: 4, QoS: QoS2}, {Kind: OpSent, Num: 4, ID: 4}, {Kind: OpRelease, Num: 4},
 		{Kind: OpPut, Num: 5, QoS: QoS2}, {Kind: OpSent, Num: 5, ID: 5}, {Kind: OpHold, Num: 5},
 		{Kind: OpPut, Num: 6, QoS: QoS2}, {Kind: OpDelete, Num: 6},
+		{Kind: OpPut, Num: 8, QoS: QoS1}, {Kind: OpSent, Num: 8, ID: 8}, {Kind: OpHold, Num: 8},
 		{Kind: OpPutIncoming, ID: 1},
 	} {
 		if err := s.Apply(&op); err != nil {
@@ -314,7 +315,7 @@ func TestApplyRefuses(t *testing.T) {
 		"release of held":          {Kind: OpRelease, Num: 5},
 		"hold of queued":           {Kind: OpHold, Num: 1},
 		"hold of released":         {Kind: OpHold, Num: 4},
-		"hold at QoS 1":            {Kind: OpHold, Num: 2},
+		"hold twice":               {Kind: OpHold, Num: 5},
 		"delete twice":             {Kind: OpDelete, Num: 6},
 		"delete of nothing":        {Kind: OpDelete, Num: 1 << 40},
 		"incoming twice":           {Kind: OpPutIncoming, ID: 1},

@@ -150,8 +150,9 @@ func (c *Client) Window() int {
 }
 
 // More reports whether output waits that did not fit into the last call's
-// burst. Any call that appends to dst, Tick for one, goes on with it. It is to be
-// asked when events and ops have been taken: while EventAuthDone waits, or so
+// burst. Any call that appends to dst, Tick for one, goes on with it, Receive if
+// it takes a packet or has nothing new to look at. It is to be asked when events
+// and ops have been taken: while EventAuthDone waits, or so
 // much else that calls fail with ErrPending, nothing goes on, and it is false.
 func (c *Client) More() bool {
 	if c.state != StateConnected || c.has&hasAuthDone != 0 || c.choked() {
@@ -264,7 +265,7 @@ func (c *Client) send(dst []byte, i uint32, again bool) []byte {
 		code = ReasonPacketTooLarge
 	}
 	if code != ReasonSuccess {
-		if again && r.qos() == QoS2 {
+		if again {
 			c.s.hold(i, DropNotAllowed, code)
 		} else {
 			c.s.finish(i, DropNotAllowed, code)
@@ -379,6 +380,15 @@ func (c *Client) appendAck(dst []byte, t PacketType, flags uint8, id uint16, cod
 	return append(dst, byte(t)<<4|flags, 3, byte(id>>8), byte(id), byte(code))
 }
 
+// notFound is the reason code for an identifier that is not known (5.0 table
+// 3-6), or success where the server takes no packet that has one.
+func (c *Client) notFound() ReasonCode {
+	if !c.fits(5) {
+		return ReasonSuccess
+	}
+	return ReasonPacketIdentifierNotFound
+}
+
 // appendPubRel appends a PUBREL. Only 3.1 marks one that is sent again.
 func (c *Client) appendPubRel(dst []byte, id uint16, code ReasonCode, again bool) []byte {
 	flags := uint8(2)
@@ -405,7 +415,7 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		if p.Type == TypePubRec && !p.Code.IsError() {
 			// The server still waits for a PUBREL that nobody else will send
 			// (table 3-6: 0x92).
-			dst = c.appendPubRel(dst, p.ID, ReasonPacketIdentifierNotFound, false)
+			dst = c.appendPubRel(dst, p.ID, c.notFound(), false)
 		}
 		return dst, nil
 	}
@@ -421,9 +431,12 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		wrong = ruleAckKind
 	case listHeld:
 		switch {
+		case r.qos() == QoS1 && p.Type != TypePubAck:
+			wrong = ruleAckQoS1
+		case r.qos() == QoS2 && p.Type == TypePubAck:
 		case p.Type == TypePubRec && !p.Code.IsError():
 			return c.appendPubRel(dst, p.ID, ReasonSuccess, false), nil
-		case p.Type != TypePubAck: // the server has done with the identifier
+		default: // the server has done with the identifier
 			c.s.unhold(i)
 			return dst, nil
 		}
@@ -728,7 +741,7 @@ func (c *Client) onPubRel(dst []byte, f Frame, d Dialect) ([]byte, error) {
 	}
 	c.ev.Props = p.Props
 	c.step(step{status: StatusReleased, from: FromServer, id: p.ID, code: p.Code, packet: true})
-	code := ReasonPacketIdentifierNotFound
+	code := c.notFound()
 	in := c.s.inbox
 	at := in.find(p.ID)
 	if at == 0 {

@@ -70,7 +70,7 @@ const (
 	listQueued          // messages never sent
 	listSent            // PUBLISH sent, in the order of sending
 	listReleased        // PUBREL due or sent, in the order of the PUBRECs
-	listHeld            // dropped, but the QoS 2 identifier must not be used again
+	listHeld            // dropped, but the identifier must not be used again
 	listRequests        // SUBSCRIBE and UNSUBSCRIBE sent
 	listDone            // fate known, its event not yet taken
 	listCount

@@ -87,9 +87,6 @@ func runScript(t *testing.T, sc *script, v Version, broken map[Rule]bool) [][]st
 	if diff := cmp.Diff(whole, journaled); diff != "" {
 		t.Fatalf("with a journal: another transcript:\n%s", diff)
 	}
-	if sc.moreByHand {
-		return whole
-	}
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		cut := func(n int) int { return 1 + r.IntN(min(n, 1<<(2*seed))) }
@@ -518,7 +515,7 @@ func (st *stage) read(in []byte) error {
 				return nil
 			}
 			st.in = st.in[taken:]
-			if taken == 0 || st.hand && len(st.in) == 0 {
+			if taken == 0 {
 				break
 			}
 		}

@@ -130,7 +130,8 @@ func (s *Session) done(i uint32, why DropReason, code ReasonCode) {
 }
 
 // hold ends an exchange whose identifier must stay taken while the session
-// lives: the server may have the message. Another record tells its fate.
+// lives: the server may have the message, and answer it yet. Another record
+// tells its fate.
 func (s *Session) hold(i uint32, why DropReason, code ReasonCode) {
 	told := s.out.get(listDone)
 	r := &s.out.slab[i]

@@ -53,7 +53,7 @@ type connection struct {
 	resume   [2]uint32 // next to be sent again: of the released, of the sent
 	inflight int32     // exchanges that count for the server's receive maximum
 	unacked  int32     // incoming ones that count for ours
-	seen     int       // bytes of an incomplete packet
+	looked   int       // one more than the bytes of an incomplete packet that were looked at
 	aliases  *aliases  // nil: none yet
 	stream   stream
 	auth     authState
@@ -63,8 +63,8 @@ type connection struct {
 	started  int64 // time of CONNECT
 	lastSent int64
 	lastRecv int64
-	pinged   int64 // time of the oldest of them
-	lastPing int64 // time of the last of them
+	timed    int8 // for how many of them, the oldest, the time is known
+	pinged   [3]int64
 	told     int64 // time of the last EventKeepAliveDue
 }
 
@@ -152,12 +152,15 @@ func (c *Client) dialect(from Role) Dialect {
 // clock takes the caller's time. It never goes back.
 func (c *Client) clock(now time.Time) {
 	switch {
-	case c.now == 0:
-		c.base, c.now = now, max(now.UnixNano(), 1)
-	case now == c.base:
+	case now == c.base && c.now != 0:
+	case c.base.IsZero(): // the first time, or the zero time until now
+		c.base, c.now = now, max(c.now, 1)
+		if !now.IsZero() {
+			c.now = max(c.now, now.UnixNano())
+		}
 	default:
 		if d := now.Sub(c.base); d > 0 {
-			c.base, c.now = now, after(c.now, d)
+			c.base, c.now = now, min(after(c.now, d), never-1)
 		}
 	}
 }
@@ -209,6 +212,7 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 // Receive takes at most one packet from the start of in, the bytes received
 // and not yet taken, and returns how many bytes it took: 0 when there is no
 // whole packet, which is no error. What the client answers is appended to dst.
+// Called again with nothing new it goes on with output that waits (see More).
 //
 // It fails with ErrPending while events wait, or too many ops (see NextOp), and
 // with ErrClosed when there is no connection. What the server does wrong is no
@@ -221,26 +225,27 @@ func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n in
 		return dst, 0, ErrPending
 	}
 	c.clock(now)
-	if len(in) == 0 {
-		return c.end(dst, len(dst)), 0, nil
+	before, looked := len(dst), c.conn.looked
+	c.conn.looked = max(looked, len(in)+1)
+	var fault error
+	if len(in) > 0 {
+		dst, n, fault = c.take(dst, in, c.dialect(FromServer))
 	}
-	before := len(dst)
-	seen := c.conn.seen
-	c.conn.seen = max(seen, len(in))
-	dst, n, fault := c.take(dst, in, c.dialect(FromServer))
-	if n > 0 {
-		c.stats.BytesIn += uint64(n)
-	}
+	c.stats.BytesIn += uint64(n)
 	if c.state != StateDisconnected {
 		if n > 0 {
-			c.conn.seen = 0
+			c.conn.looked = 0
 		}
-		if n > 0 || len(in) > seen {
+		if n > 0 || len(in) >= max(looked, 1) {
 			c.conn.lastRecv = c.now
 		}
 	}
 	if fault != nil {
 		dst = c.violation(dst, fault)
+	} else if n == 0 && len(in) >= looked {
+		// A look at what came last. If output went on here, it would depend on
+		// the way the input is cut into pieces.
+		return dst, 0, nil
 	}
 	return c.end(dst, before), n, nil
 }
@@ -364,8 +369,12 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 		s.forget(DropSessionLost, c.cfg.DropQueued)
 	case !p.SessionPresent && d.Version == V311:
 		// 3.1.1 has the client send again whatever the server says, but the
-		// server's own identifiers start anew (3.1.1 MQTT-4.4.0-1).
+		// server's own identifiers start anew (3.1.1 MQTT-4.4.0-1), and it has
+		// none of ours.
 		s.forgetIncoming()
+		for s.out.lists[listHeld].head != 0 {
+			s.unhold(s.out.lists[listHeld].head)
+		}
 	}
 	id := s.clientID
 	if assigned, ok := p.Props.AssignedClientID(); ok && len(id) == 0 {
@@ -436,7 +445,7 @@ func (c *Client) violation(dst []byte, fault error) []byte {
 	if e, ok := fault.(*Error); ok && e.Code.AllowedIn(TypeDisconnect, FromClient) {
 		code = e.Code
 	}
-	if c.cfg.Version == V5 {
+	if c.cfg.Version == V5 && c.fits(3) {
 		p := Disconnect{Code: code}
 		dst, _ = p.AppendTo(dst, Dialect{Version: V5, From: FromClient})
 	}

@@ -14,6 +14,7 @@
 //
 // A [Gate] lets real connections into a world, whose time is then the clock's:
 // for programs that need a server to talk to, or a bad network on the way.
+// [Pipe] is all of that in one call, for a single connection.
 //
 // [Broker] is a naive model of an MQTT server. It shares with the client under
 // test only the codec, so that a bug cannot cancel itself out. What it says is

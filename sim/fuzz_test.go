@@ -1,5 +1,5 @@
 // This file holds FuzzSim, and what keeps its seeds good: they are found again
-// with go test -run FuzzSeeds -update ./sim.
+// with go test ./sim -run FuzzSeeds -update.
 
 package sim
 
@@ -70,7 +70,7 @@ func TestFuzzSeeds(t *testing.T) {
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(missing)) {
-		t.Errorf("no seed reaches %q: run go test -run FuzzSeeds -update ./sim", s)
+		t.Errorf("no seed reaches %q: run go test ./sim -run FuzzSeeds -update", s)
 	}
 }
 

@@ -7,6 +7,7 @@ package sim
 import (
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"time"
 )
@@ -57,6 +58,21 @@ func NewGate(w *World, to *Host) *Gate {
 	g.here = w.Add("outside", door{})
 	g.settle()
 	return g
+}
+
+// Pipe is a connection to node, by a [net.Pipe] and a gate, and all that a
+// program without a network needs to talk to a [Broker]. The node is alone in a
+// world of its own, in which nothing fails and which stops when the connection
+// is closed; nobody else may touch it.
+func Pipe(node Node) net.Conn {
+	here, there := net.Pipe()
+	w := New(Seed(1), Faults{})
+	g := NewGate(w, w.Add("node", node))
+	go func() {
+		_ = g.Serve(there)
+		g.Close()
+	}()
+	return here
 }
 
 // Do calls f while the world stands still, which it otherwise does not: f may

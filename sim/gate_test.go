@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,6 +269,51 @@ func TestGateCrowd(t *testing.T) {
 		t.Errorf("%d connections were accepted", connects)
 	}
 	g.Close()
+}
+
+// clock is a node that strikes once a second for whoever is there.
+type clock struct {
+	conn    *sim.Conn
+	strikes atomic.Int64
+	lost    atomic.Bool
+}
+
+func (c *clock) Handle(h *sim.Host, e sim.Event) time.Time {
+	switch e.Kind {
+	case sim.Opened:
+		c.conn = e.Conn
+	case sim.Lost:
+		c.lost.Store(true)
+	case sim.Tick:
+		c.strikes.Add(1)
+		c.conn.Write([]byte("!"))
+	}
+	return h.Now().Add(time.Second)
+}
+
+// The world of a pipe has the clock's time, until the pipe is closed.
+func TestPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := new(clock)
+		conn := sim.Pipe(c)
+		start := time.Now()
+		if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start).Round(100 * time.Millisecond); d != 5*time.Second {
+			t.Errorf("it struck five after %v", d)
+		}
+		conn.Close()
+		synctest.Wait()
+		if !c.lost.Load() {
+			t.Error("the node was not told the end")
+		}
+		before := c.strikes.Load()
+		time.Sleep(time.Hour)
+		if n := c.strikes.Load() - before; n > 0 {
+			t.Errorf("it struck %d times for nobody", n)
+		}
+	})
 }
 
 // A program without a socket talks to the model broker.

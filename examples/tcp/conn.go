@@ -35,9 +35,9 @@ type Options struct {
 	OnRetry func(cause error, pause time.Duration)
 	// WriteTimeout is how long a write may take; 0: 10 s.
 	WriteTimeout time.Duration
-	// MinBackoff and MaxBackoff bound the pause before the next attempt, which
-	// doubles while attempts fail; 0: 100 ms, 1 min.
-	MinBackoff, MaxBackoff time.Duration
+	// Backoff gives the pauses before the next attempt, which grow until a
+	// connection has lasted for 30 s.
+	Backoff mqttcore.Backoff
 }
 
 // Result is what became of a command. Codes are those of EventSubscribed and
@@ -92,9 +92,9 @@ func Start(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	setDefault(&o.WriteTimeout, 10*time.Second)
-	setDefault(&o.MinBackoff, 100*time.Millisecond)
-	setDefault(&o.MaxBackoff, time.Minute)
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(*mqttcore.Event) {}
 	}
@@ -105,12 +105,6 @@ func Start(ctx context.Context, o Options) (*Conn, error) {
 	c := &Conn{commands: make(chan command), closing: make(chan struct{}), cancel: cancel, done: make(chan struct{})}
 	go newOwner(ctx, c, client, o).run()
 	return c, nil
-}
-
-func setDefault(v *time.Duration, d time.Duration) {
-	if *v == 0 {
-		*v = d
-	}
 }
 
 // Publish gives a message to the client. The error says that it was not taken

@@ -1,5 +1,6 @@
 // This file holds the owner: the goroutine that alone touches the Client. It
-// waits for nothing but its next turn. Bytes are read and written by link.go.
+// waits for its next turn, and for nothing else longer than a moment. Bytes are
+// read and written by link.go.
 
 package main
 
@@ -22,7 +23,11 @@ const (
 	maxOutput        = 4 << 20
 )
 
-const dialTimeout = 30 * time.Second
+const (
+	dialTimeout = 30 * time.Second
+	steady      = 30 * time.Second // a connection that has lasted so long was no failure
+	moment      = time.Millisecond // for the reader to read what waits
+)
 
 type owner struct {
 	Options
@@ -32,11 +37,11 @@ type owner struct {
 	now  time.Time // one clock for all that a turn does
 	out  []byte    // not given to the writer yet
 
-	link    *link // nil: no transport
-	dialed  chan dialed
-	retry   time.Time // when to dial again; zero: no need to
-	attempt int       // failed ones in a row
-	over    bool
+	link   *link // nil: no transport
+	dialed chan dialed
+	retry  time.Time // when to dial again; zero: no need to
+	since  time.Time // when the broker accepted the connection; zero: it has not
+	over   bool
 
 	tag     uint64
 	pending map[uint64]chan Result
@@ -105,6 +110,7 @@ func (o *owner) run() {
 			o.c.Lost(o.now, o.conn.err)
 		}
 
+		o.hear()
 		o.out = o.c.Tick(o.out, o.now) // what is due, and more of a long output
 		o.drain()
 		if o.link != nil && o.link.idle != nil && len(o.out) > 0 {
@@ -131,6 +137,28 @@ func (o *owner) run() {
 	}
 	o.conn.cancel()
 	close(o.conn.done)
+}
+
+// hear takes what has arrived before Tick says that nothing came in time: when
+// the owner was held up, the timer and the answer wait for it together. So it
+// does also when there is too much output to take more input.
+func (o *owner) hear() {
+	due := o.c.Deadline()
+	if due.IsZero() || o.now.Before(due) {
+		return
+	}
+	if o.drain(); o.link == nil {
+		return
+	}
+	for _, pause := range [...]time.Duration{0, moment} {
+		time.Sleep(pause)
+		select {
+		case i := <-o.link.input:
+			o.receive(i)
+			return
+		default:
+		}
+	}
 }
 
 // setTimer sets the timer to the first of two times of which either may be
@@ -212,7 +240,7 @@ func (o *owner) drain() {
 		o.OnEvent(ev)
 		switch ev.Kind {
 		case mqttcore.EventConnected:
-			o.attempt = 0
+			o.since = o.now
 		case mqttcore.EventPublished, mqttcore.EventSubscribed, mqttcore.EventUnsubscribed:
 			o.tell(ev.Tag, Result{Codes: bytes.Clone(ev.Codes)})
 		case mqttcore.EventDropped:
@@ -262,24 +290,14 @@ func isFinal(ev *mqttcore.Event) bool {
 	return false
 }
 
-// wait sets the time of the next attempt.
+// wait sets the time of the next attempt. That a connection was accepted is not
+// enough to begin with short pauses again: the broker may hang up on each.
 func (o *owner) wait(cause error) {
-	pause := backoff(o.attempt, o.MinBackoff, o.MaxBackoff)
-	o.attempt++
+	if !o.since.IsZero() && o.now.Sub(o.since) >= steady {
+		o.Backoff.Reset()
+	}
+	o.since = time.Time{}
+	pause := o.Backoff.Next(rand.Uint64())
 	o.retry = o.now.Add(pause)
 	o.OnRetry(cause, pause)
-}
-
-// backoff is the pause after so many failed attempts. It is random, so that
-// the clients of a server that failed do not all come back at once.
-func backoff(attempt int, lo, hi time.Duration) time.Duration {
-	d := lo
-	for range attempt {
-		if d >= hi {
-			break
-		}
-		d *= 2
-	}
-	d = min(d, hi)
-	return d/2 + rand.N(d/2+1)
 }

@@ -1,0 +1,81 @@
+// This file tests what scripts cannot say of time and sizes: several PINGREQs
+// at once, times that no clock tells, and a server that takes next to nothing.
+
+package mqttcore
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestRoundTrips: each PINGRESP answers the oldest PINGREQ.
+func TestRoundTrips(t *testing.T) {
+	r := newRig(t, Config{Version: V311, ManualPing: true, PingTimeout: -1}, nil, &ConnAck{})
+	after := func(d time.Duration) { r.now = r.now.Add(d) }
+	for range 4 {
+		r.do(r.c.Ping(nil, r.now))
+		after(time.Second)
+	}
+	for range 4 {
+		after(time.Second)
+		r.server(&Ping{Type: TypePingResp})
+	}
+	r.do(r.c.Ping(nil, r.now))
+	after(3 * time.Second)
+	r.server(&Ping{Type: TypePingResp})
+	r.want("> PINGREQ", "> PINGREQ", "> PINGREQ", "> PINGREQ",
+		"pong after 5s", "pong after 5s", "pong after 5s",
+		"pong after 0s", // it was sent while three were under way
+		"> PINGREQ", "pong after 3s")
+}
+
+// TestZeroTime: a client that got the zero time first goes on when the time is
+// told, with a PINGREQ at most.
+func TestZeroTime(t *testing.T) {
+	r := newRig(t, Config{Version: V311, KeepAlive: 60}, nil, nil)
+	r.now = time.Time{}
+	r.connect(&ConnAck{})
+	r.log = nil
+	r.now = scriptStart
+	r.do(r.c.Tick(nil, r.now), nil)
+	r.want("> PINGREQ")
+	if d := r.c.Deadline(); !d.Equal(scriptStart.Add(defaultPingTimeout)) {
+		t.Errorf("deadline %v", d)
+	}
+	r.server(&Ping{Type: TypePingResp})
+	r.log = nil
+	r.now = r.now.Add(60 * time.Second)
+	r.do(r.c.Tick(nil, r.now), nil)
+	r.want("> PINGREQ")
+}
+
+// TestEndOfTime: at times that cannot be told apart any more nothing is given
+// up.
+func TestEndOfTime(t *testing.T) {
+	r := newRig(t, Config{Version: V311, KeepAlive: 60}, nil, &ConnAck{})
+	for _, d := range []time.Duration{1<<63 - 1, time.Hour, 1<<63 - 1} {
+		r.now = r.now.Add(d)
+		r.do(r.c.Tick(nil, r.now), nil)
+	}
+	if r.c.State() != StateConnected {
+		t.Errorf("%v", r.log)
+	}
+}
+
+// TestTinyMaximumPacketSize: where a reason code does not fit, the form without
+// one is sent, and no DISCONNECT where that does not fit (MQTT-3.2.2-15).
+func TestTinyMaximumPacketSize(t *testing.T) {
+	for size, want := range map[uint32][]string{
+		5: {"> PUBCOMP id=9 Packet Identifier not found", "> PUBREL id=9 Packet Identifier not found", "> DISCONNECT Protocol Error"},
+		4: {"> PUBCOMP id=9", "> PUBREL id=9", "> DISCONNECT Protocol Error"},
+		2: {"> PUBCOMP id=9", "> PUBREL id=9"}, // MQTT cannot do without these
+	} {
+		r := newRig(t, Config{Version: V5}, nil, &ConnAck{Props: propsOf(MaximumPacketSize(size))})
+		r.server(&Ack{Type: TypePubRel, ID: 9}, &Ack{Type: TypePubRec, ID: 9}, &ConnAck{})
+		if n := len(r.log); n > 0 {
+			r.log = r.log[:n-1] // how it was closed
+		}
+		t.Run(strconv.Itoa(int(size)), func(t *testing.T) { r.TB = t; r.want(want...) })
+	}
+}
