@@ -15,7 +15,7 @@ type Config struct {
 	KeepAlive  uint16  // seconds; 0: off. In 5.0 the server's value wins.
 	Username   []byte  // nil: absent
 	Password   []byte  // nil: absent
-	Will       *Will   // nil: absent
+	Will       *Will   // nil: absent. A server that cannot have its QoS or RETAIN refuses the connection (0x9B, 0x9A).
 	// Props are the properties of CONNECT: Session Expiry Interval, Receive
 	// Maximum, Maximum Packet Size, Topic Alias Maximum and so on are
 	// announced by them, and obeyed.
@@ -38,9 +38,9 @@ type Config struct {
 	// have limits too, and cannot tell them.
 	MaxInflight uint16
 	// MaxIncoming bounds the received QoS 2 identifiers that are kept, and the
-	// messages that wait for Ack; 0: 65,535. In 5.0 the Receive Maximum in Props
-	// bounds them as well, and should not be above this: a server that stays
-	// within the one and not the other is hung up on.
+	// messages that wait for Ack; 0: 65,535; less than 0: none. In 5.0 the
+	// Receive Maximum in Props bounds them as well, and should not be above this:
+	// a server that stays within the one and not the other is hung up on.
 	MaxIncoming int
 	// MaxQueued and MaxQueuedBytes bound the QoS 1 and 2 messages that wait
 	// behind the window; 0: 1,000 messages, 1 MiB; less than 0: none.
@@ -53,7 +53,8 @@ type Config struct {
 	// too. They are kept otherwise.
 	DropQueued bool
 	// ManualAck: messages of QoS 1 and 2 are acknowledged by Ack, with the token
-	// of their event.
+	// of their event. A QoS 2 message whose token is open is answered by Ack only,
+	// also when a client without ManualAck goes on with its session.
 	ManualAck bool
 	// Journal: NextOp tells each change to the session.
 	Journal bool

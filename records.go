@@ -1,7 +1,7 @@
 // This file holds the storage of what is under way: outgoing records in one
 // slab, linked into lists by index, the pool of packet identifiers, and the
-// set of received identifiers. Everything here takes constant time. It knows
-// no rule of delivery (qos.go) and nothing of connections (state.go).
+// set of received identifiers. Everything here takes constant time. It knows no
+// rule of delivery (qos.go, incoming.go) and nothing of connections (state.go).
 
 package mqttcore
 

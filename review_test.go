@@ -136,6 +136,36 @@ func TestTopicOfEarlierClient(t *testing.T) {
 	}
 }
 
+// A message without a topic, which a journal can hold, is not sent, neither for
+// the first time nor again (3.1.1 and 5.0 MQTT-4.7.3-1).
+func TestNoTopicInJournal(t *testing.T) {
+	for _, v := range allVersions {
+		s := new(Session)
+		for _, op := range []Op{
+			{Kind: OpMeta, ClientID: []byte("me"), Expiry: 60, Established: true},
+			{Kind: OpPut, Num: 1, Tag: 1, QoS: QoS1},
+			{Kind: OpPut, Num: 2, Tag: 2, QoS: QoS2},
+			{Kind: OpPut, Num: 3, Tag: 3, QoS: QoS1},
+			{Kind: OpSent, Num: 1, ID: 7},
+			{Kind: OpSent, Num: 2, ID: 8},
+		} {
+			if err := s.Apply(&op); err != nil {
+				t.Fatal(op.Kind, err)
+			}
+		}
+		r := newRig(t, Config{Version: v}, s, nil)
+		r.drain()
+		r.want("dropped tag=3: not allowed, Topic Name invalid")
+		r.do(r.c.Connect(nil, r.now))
+		r.log = nil
+		r.server(&ConnAck{SessionPresent: v != V31})
+		if len(r.log) > 0 {
+			r.log = r.log[1:] // connected
+		}
+		r.want("dropped tag=1: not allowed, Topic Name invalid", "dropped tag=2: not allowed, Topic Name invalid")
+	}
+}
+
 // An acknowledgement that was given in 5.0 is sent in 3.1.1 too, without what only
 // 5.0 can say; what it refused is taken then, as the journal tells.
 func TestAckOfEarlierVersion(t *testing.T) {

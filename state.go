@@ -1,7 +1,8 @@
 // This file holds Client and the life of a connection: CONNECT, what is
 // received, the events in their order, close. How messages are delivered is
-// qos.go's; what outlives a connection is session.go's; configuration and
-// limits are config.go's, time alive.go's, authentication auth.go's.
+// known in qos.go and incoming.go; what outlives a connection is session.go's;
+// configuration and limits are config.go's, time alive.go's, authentication
+// auth.go's.
 
 package mqttcore
 

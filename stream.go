@@ -1,6 +1,6 @@
 // This file holds streaming: a large PUBLISH handed on in parts, so that it
 // never has to be in one piece. It must not decide what is delivered or
-// acknowledged: that is qos.go's, once the message is whole.
+// acknowledged: that is incoming.go's, once the message is whole.
 
 package mqttcore
 
