@@ -50,6 +50,34 @@ func TestZeroTime(t *testing.T) {
 	r.want("> PINGREQ")
 }
 
+// TestZeroTimeExpiry: a lifetime of 0 is over at once at the zero time, too; it
+// is not taken for none (5.0 §3.3.2.3.3).
+func TestZeroTimeExpiry(t *testing.T) {
+	r := newRig(t, Config{}, nil, nil)
+	r.now = time.Time{}
+	r.publish(*message("a", "", QoS1, 0, MessageExpiry(0)), 1)
+	r.do(r.c.Tick(nil, r.now), nil)
+	r.want("dropped tag=1: expired")
+}
+
+// TestClockFromZero: a clock that begins at the zero time, as those of tests do,
+// goes on from there.
+func TestClockFromZero(t *testing.T) {
+	r := newRig(t, Config{Version: V311, KeepAlive: 60}, nil, nil)
+	r.now = time.Time{}
+	r.connect(&ConnAck{})
+	r.log = nil
+	for range 2 {
+		r.want()
+		r.now = r.now.Add(30 * time.Second)
+		r.do(r.c.Tick(nil, r.now), nil)
+	}
+	r.want("> PINGREQ")
+	if d := r.c.Deadline(); !d.Equal(r.now.Add(defaultPingTimeout)) {
+		t.Errorf("deadline %v after it", d.Sub(r.now))
+	}
+}
+
 // TestEndOfTime: at times that cannot be told apart any more nothing is given
 // up.
 func TestEndOfTime(t *testing.T) {

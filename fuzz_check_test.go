@@ -129,7 +129,7 @@ func (d *driver) deliver() bool {
 	a, b := &d.a, &d.b
 	var n, m int
 	cut := len(a.in)
-	first := min(1, cut)
+	first := min(b.shown+1, cut)
 	if d.cfg().StreamAbove != 0 { // whose parts are those that come in
 		if cut > 0 && d.tape.bool() {
 			cut = 1 + d.tape.n(cut)
@@ -146,6 +146,10 @@ func (d *driver) deliver() bool {
 		if m != 0 || b.err != nil || b.c.State() != was {
 			break
 		}
+	}
+	b.shown = cut
+	if n > 0 {
+		b.shown = 0
 	}
 	if n != m {
 		d.t.Fatalf("Receive takes %d bytes at once, or %d one by one", n, m)

@@ -65,6 +65,7 @@ type side struct {
 	c     *Client
 	s     *Session
 	in    []byte // received and not taken
+	shown int    // how much of it the client has looked at
 	taken []byte // taken while events of it wait
 	out   []byte // of the last call
 	err   error
@@ -170,7 +171,7 @@ func (d *driver) newClients() {
 		if err != nil {
 			d.t.Fatalf("NewClient: %v", err)
 		}
-		s.c, s.in, s.taken = c, nil, nil
+		s.c, s.in, s.shown, s.taken = c, nil, 0, nil
 	}
 	d.model.conn = wire{}
 	d.finish() // messages that the configuration forbids are dropped
@@ -319,6 +320,7 @@ func (d *driver) connect() {
 	d.both(func(c *Client, dst []byte) ([]byte, error) { return c.Connect(dst, d.now) })
 	if d.a.err == nil {
 		d.a.in, d.b.in = nil, nil
+		d.b.shown = 0
 		d.model.conn = wire{}
 	}
 }

@@ -154,11 +154,8 @@ func (c *Client) dialect(from Role) Dialect {
 func (c *Client) clock(now time.Time) {
 	switch {
 	case now == c.base && c.now != 0:
-	case c.base.IsZero(): // the first time, or the zero time until now
-		c.base, c.now = now, max(c.now, 1)
-		if !now.IsZero() {
-			c.now = max(c.now, now.UnixNano())
-		}
+	case c.now == 0, c.base.IsZero() && now.Unix() > 0: // the first time, or the zero time until now
+		c.base, c.now = now, max(now.UnixNano(), c.now, 1)
 	default:
 		if d := now.Sub(c.base); d > 0 {
 			c.base, c.now = now, min(after(c.now, d), never-1)

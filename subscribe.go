@@ -115,7 +115,7 @@ func (c *Client) onRequestAck(f Frame, d Dialect) error {
 		return nil
 	default:
 		r = &c.s.out.slab[i]
-		if r.flags&kind == 0 || r.list != listRequests {
+		if r.flags&kind == 0 {
 			fault = ruleAckKind
 		} else if len(codes) != int(r.propsLen) && (kind == isSubscribe || d.Version == V5) {
 			fault = count
