@@ -147,9 +147,10 @@ func (d *driver) deliver() bool {
 			break
 		}
 	}
-	b.shown = cut
 	if n > 0 {
 		b.shown = 0
+	} else if b.err == nil {
+		b.shown = cut
 	}
 	if n != m {
 		d.t.Fatalf("Receive takes %d bytes at once, or %d one by one", n, m)
