@@ -102,8 +102,7 @@ func converse(conn net.Conn, version mqttcore.Version, size int, rec *trace.Reco
 	}
 	topic := append([]byte("mqttcore/"), id...)
 	subs, _ := mqttcore.NewSubscriptions(mqttcore.Subscription{Filter: topic, QoS: mqttcore.QoS2})
-	filters, _ := mqttcore.NewFilters(topic)
-	awaited, leaving := map[string]bool{"QoS 0": true, "QoS 1": true, "QoS 2": true}, false
+	awaited := map[string]bool{"QoS 0": true, "QoS 1": true, "QoS 2": true}
 	err = drive(conn, c, size, rec, func(out []byte, now time.Time, ev *mqttcore.Event) []byte {
 		var err error
 		switch ev.Kind {
@@ -118,20 +117,14 @@ func converse(conn net.Conn, version mqttcore.Version, size int, rec *trace.Reco
 			}
 		case mqttcore.EventMessage:
 			delete(awaited, string(ev.Message.Payload))
-		case mqttcore.EventUnsubscribed:
-			out, err = c.Disconnect(out, now, nil)
 		case mqttcore.EventDropped, mqttcore.EventClosed:
 			if ev.Cause != mqttcore.CauseLocalDisconnect {
 				err = errors.New(ev.String())
 			}
 		}
-		if !leaving && len(awaited) == 0 && c.Session().Len() == 0 && err == nil {
-			leaving = true
-			out, err = c.Unsubscribe(out, now, &mqttcore.Unsubscribe{Filters: filters}, 3)
-		}
-		if err != nil {
-			failed = err
-			out, _ = c.Disconnect(out, now, nil) // when there is still a connection
+		failed = cmp.Or(err, failed) // the last says why it is over
+		if failed != nil || len(awaited) == 0 && c.Session().Len() == 0 {
+			out, _ = c.Disconnect(out, now, nil) // it fails where the connection is over
 		}
 		return out
 	})
