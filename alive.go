@@ -81,7 +81,7 @@ func (c *Client) pongDue() int64 {
 	if c.conn.pings == 0 || c.cfg.PingTimeout < 0 {
 		return never
 	}
-	since := c.conn.lastRecv // not before any PINGREQ but the first
+	since := c.conn.lastRecv // not earlier than a PINGREQ without a time: three answers came since
 	if c.conn.timed > 0 {
 		since = max(since, c.conn.pinged[0])
 	}
@@ -108,7 +108,11 @@ func (c *Client) Deadline() time.Time {
 	if t == never {
 		return time.Time{}
 	}
-	return c.base.Add(time.Duration(t - c.now))
+	deadline := c.base.Add(time.Duration(t - c.now))
+	if deadline.IsZero() { // now, at the zero time
+		deadline = deadline.Add(1)
+	}
+	return deadline
 }
 
 // Tick does what is due by now: it pings, gives up a server that does not

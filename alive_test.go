@@ -56,6 +56,9 @@ func TestZeroTimeExpiry(t *testing.T) {
 	r := newRig(t, Config{}, nil, nil)
 	r.now = time.Time{}
 	r.publish(*message("a", "", QoS1, 0, MessageExpiry(0)), 1)
+	if d := r.c.Deadline(); d.IsZero() {
+		t.Error("no deadline, and one is due")
+	}
 	r.do(r.c.Tick(nil, r.now), nil)
 	r.want("dropped tag=1: expired")
 }
@@ -75,6 +78,24 @@ func TestClockFromZero(t *testing.T) {
 	r.want("> PINGREQ")
 	if d := r.c.Deadline(); !d.Equal(r.now.Add(defaultPingTimeout)) {
 		t.Errorf("deadline %v after it", d.Sub(r.now))
+	}
+}
+
+// TestZeroTimeThenEpoch: a clock chip without a battery begins in 1970.
+func TestZeroTimeThenEpoch(t *testing.T) {
+	for _, begins := range []time.Time{time.Unix(0, 5e8), time.Unix(0, 0), time.Unix(-1e9, 0)} {
+		r := newRig(t, Config{Version: V311, KeepAlive: 60}, nil, nil)
+		r.now = time.Time{}
+		r.connect(&ConnAck{})
+		r.now = begins
+		r.do(r.c.Tick(nil, r.now), nil)
+		for range 2 {
+			r.server(&Ping{Type: TypePingResp})
+			r.log = nil
+			r.now = r.now.Add(60 * time.Second)
+			r.do(r.c.Tick(nil, r.now), nil)
+			r.want("> PINGREQ")
+		}
 	}
 }
 
@@ -106,4 +127,15 @@ func TestTinyMaximumPacketSize(t *testing.T) {
 		}
 		t.Run(strconv.Itoa(int(size)), func(t *testing.T) { r.TB = t; r.want(want...) })
 	}
+}
+
+// TestTinyMaximumPacketSizeAck: a refusal cannot go without its code.
+func TestTinyMaximumPacketSizeAck(t *testing.T) {
+	r := newRig(t, Config{Version: V5, ManualAck: true}, nil, &ConnAck{Props: propsOf(MaximumPacketSize(4))})
+	r.server(message("a", "m", QoS1, 9))
+	r.log = nil
+	out, err := r.c.Ack(nil, r.now, r.tokens[0], ReasonQuotaExceeded, Properties{})
+	r.refused(ErrTooLarge, out, err)
+	r.do(r.c.Ack(nil, r.now, r.tokens[0], ReasonSuccess, Properties{}))
+	r.want("> PUBACK id=9")
 }

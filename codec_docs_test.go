@@ -48,8 +48,8 @@ const errorsProperties = `
 
 A value that a property cannot have, and a property that is present more than
 once, are reported as 0x82 Protocol Error with the section on the property in
-that packet; Topic Alias 0 as 0x94 (MQTT-3.3.2-8). User Property may be repeated, and so may
-Subscription Identifier in the PUBLISH of a server.
+that packet; Topic Alias 0 as 0x94 (MQTT-3.3.2-8). User Property may be
+repeated, and so may Subscription Identifier in the PUBLISH of a server.
 
 | identifier | property | sections | value | may be in |
 |---|---|---|---|---|

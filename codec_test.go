@@ -215,6 +215,22 @@ func TestErrorOffset(t *testing.T) {
 	}
 }
 
+// TestAckOfAnyFrame: a frame that was put together by hand is an Ack by its type
+// and flags, and by nothing else.
+func TestAckOfAnyFrame(t *testing.T) {
+	for _, v := range []Version{V31, V311, V5} {
+		d := Dialect{Version: v}
+		for n := range 1 << 16 {
+			f := Frame{Type: PacketType(n >> 8), Flags: uint8(n), Body: []byte{0, 1}}
+			want := f.Type >= TypePubAck && f.Type <= TypePubComp && d.permits(f.Type, f.Flags)
+			var p Ack
+			if err := p.Decode(f, d); (err == nil) != want {
+				t.Fatalf("%v: type %d, flags %#x: %v", v, f.Type, f.Flags, err)
+			}
+		}
+	}
+}
+
 func TestConnectVersion(t *testing.T) {
 	tests := []struct {
 		body string

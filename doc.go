@@ -26,7 +26,7 @@
 //
 //	set the read deadline from Deadline; read
 //	repeat { Receive one packet, appending to out; drain Next } until it takes nothing
-//	Tick if the deadline passed
+//	Tick if the deadline passed, or if More
 //	with a journal: drain NextOp once; commit the ops together with your effects of the events
 //	write out; if More, go round again without waiting
 //

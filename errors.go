@@ -16,7 +16,8 @@ type Error struct {
 	Rule Rule       // the statement that was broken
 	// Off is where it was broken, in bytes from the first byte of the packet;
 	// in its body, as if the remaining length before it had its shortest form.
-	// It is 0 when encoding, and for the first byte.
+	// It is 0 when encoding, for the first byte, and for what concerns the packet
+	// as a whole, as where it comes at a wrong time.
 	Off int
 }
 
@@ -100,7 +101,8 @@ func failAt(f Frame, d Dialect, r rule, off int) error {
 
 // Rule names a statement of a version of the specification. It prints as
 // 5.0:MQTT-3.3.2-8, or as 5.0:§3.3.2.3.4 where the statement has no number.
-// Rules are compared with ==; the numbers mean nothing.
+// Rules are compared with ==, of which a property has one for each packet; the
+// numbers mean nothing.
 type Rule uint32 // the rule, from bit 8 the version, from bit 16 the packet of a property
 
 // Version is the version whose statement it is.

@@ -135,8 +135,11 @@ const (
 	DropSessionEnded              // it was sent, and the session ended with the connection
 	DropConnectionLost            // a SUBSCRIBE or UNSUBSCRIBE whose connection ended
 	DropExpired                   // its message expiry interval ended before it was sent
-	DropNotAllowed                // the server does not take such a message; Code tells what it lacks
-	DropOverflow                  // it was queued, and had to make room for another (Config.DropOldest)
+	// DropNotAllowed: the server does not take such a message, and Code tells what
+	// it lacks. One that was sent before keeps its identifier while the session
+	// lives, or until the server acknowledges it after all.
+	DropNotAllowed
+	DropOverflow // it was queued, and had to make room for another (Config.DropOldest)
 )
 
 var dropNames = [...]string{"none", "refused", "session lost", "session ended", "connection lost", "expired", "not allowed", "overflow"}

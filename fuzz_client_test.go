@@ -406,7 +406,7 @@ func (d *driver) tag() uint64 { d.lastTag++; return d.lastTag }
 // payload begins with its tag.
 func (d *driver) publish() {
 	bits, tag := d.tape.byte(), d.tag()
-	topics := []string{"a", "some/longer/topic", "b", "a topic"}
+	topics := []string{"a", "some/longer/topic", "another/topic", "a topic"}
 	if d.cfg().Version == V31 {
 		topics[3] = "caf\xE9" // which the other versions forbid
 	}

@@ -135,13 +135,13 @@ var shortBodies = func() (a [256]uint8) {
 }()
 
 // ackFlags are the flags of an Ack without DUP by its type; for every other type
-// they are no flags.
-var ackFlags = func() (a [256]uint8) {
+// they are no flags that there are.
+var ackFlags = func() (a [256]uint16) {
 	for t := range a {
-		a[t] = 0xFF
+		a[t] = 0x100
 	}
 	for t := TypePubAck; t <= TypePubComp; t++ {
-		a[t] = headerTable[V311&3][t].flags
+		a[t] = uint16(headerTable[V311&3][t].flags)
 	}
 	return a
 }()

@@ -149,7 +149,8 @@ var ackStatus = [8]MessageStatus{
 //
 // The acknowledgement of a QoS 2 message may be given without a connection: it
 // is sent when the message comes again. It fails with ErrToken for a stale
-// token and with an *Error for a code or property that may not be sent.
+// token, with an *Error for a code or property that may not be sent, and with
+// ErrTooLarge for a code where the server takes no packet of five bytes.
 func (c *Client) Ack(dst []byte, now time.Time, t AckToken, code ReasonCode, props Properties) ([]byte, error) {
 	in := c.s.inbox
 	at := uint16(t)
@@ -162,6 +163,9 @@ func (c *Client) Ack(dst []byte, now time.Time, t AckToken, code ReasonCode, pro
 	p := Ack{Type: typ, ID: r.id, Code: code, Props: props}
 	if fault := p.fault(d); fault != ruleNone {
 		return dst, fail(typ, d, fault, 0)
+	}
+	if c.state == StateConnected && code != ReasonSuccess && !c.fits(5) {
+		return dst, ErrTooLarge
 	}
 	if c.choked() {
 		return dst, ErrPending

@@ -151,9 +151,9 @@ func (c *Client) Window() int {
 }
 
 // More reports whether output waits that did not fit into the last call's
-// burst. Any call that appends to dst, Tick for one, goes on with it, Receive if
-// it takes a packet or has nothing new to look at. It is to be asked when events
-// and ops have been taken: while EventAuthDone waits, or so
+// burst. Tick goes on with it, and so does any other call that appends to dst,
+// but Receive only when it takes a whole packet or has nothing new to look at. It
+// is to be asked when events and ops have been taken: while EventAuthDone waits, or so
 // much else that calls fail with ErrPending, nothing goes on, and it is false.
 func (c *Client) More() bool {
 	if c.state != StateConnected || c.has&hasAuthDone != 0 || c.choked() {

@@ -13,6 +13,9 @@ import (
 // TestProgramSize builds a program with a client, and one without, for
 // WebAssembly: the difference is what the package and all that it imports take.
 func TestProgramSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds two programs")
+	}
 	const limit = 900 << 10
 	size := func(name string) int64 {
 		out := filepath.Join(t.TempDir(), name)

@@ -150,14 +150,18 @@ func (c *Client) dialect(from Role) Dialect {
 	return Dialect{Version: c.cfg.Version, From: from, Options: c.cfg.Options}
 }
 
-// clock takes the caller's time. It never goes back.
+// clock takes the caller's time. It never goes back. Where it is too far from
+// the last one to tell by how much, it begins anew: a zero time came first.
 func (c *Client) clock(now time.Time) {
 	switch {
 	case now == c.base && c.now != 0:
-	case c.now == 0, c.base.IsZero() && now.Unix() > 0: // the first time, or the zero time until now
-		c.base, c.now = now, max(now.UnixNano(), c.now, 1)
+	case c.now == 0:
+		c.base, c.now = now, max(now.UnixNano(), 1)
 	default:
-		if d := now.Sub(c.base); d > 0 {
+		switch d := now.Sub(c.base); {
+		case d == never:
+			c.base, c.now = now, max(now.UnixNano(), c.now)
+		case d > 0:
 			c.base, c.now = now, min(after(c.now, d), never-1)
 		}
 	}
@@ -240,10 +244,10 @@ func (c *Client) Receive(dst []byte, now time.Time, in []byte) (out []byte, n in
 	}
 	if fault != nil {
 		dst = c.violation(dst, fault)
-	} else if n == 0 && len(in) >= looked {
-		// A look at what came last. If output went on here, it would depend on
-		// the way the input is cut into pieces.
-		return dst, 0, nil
+	} else if n == 0 && len(in) >= looked || n > 0 && c.conn.stream.on {
+		// A look at what came last, or a part of a message. If output went on
+		// here, it would depend on the way the input is cut into pieces.
+		return dst, n, nil
 	}
 	return c.end(dst, before), n, nil
 }
@@ -437,7 +441,7 @@ func (c *Client) problemFault(props Properties) rule {
 }
 
 // violation ends the connection because of what the server did. In 5.0 it is
-// told.
+// told, unless it takes no packet of three bytes.
 func (c *Client) violation(dst []byte, fault error) []byte {
 	code := ReasonProtocolError
 	if e, ok := fault.(*Error); ok && e.Code.AllowedIn(TypeDisconnect, FromClient) {

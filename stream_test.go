@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -406,5 +407,39 @@ func TestStreamLarge(t *testing.T) {
 	}
 	if most > before+chunk {
 		t.Errorf("the heap grew by %d bytes", most-before)
+	}
+}
+
+// TestStreamCutWhileMore: how a message that comes in parts is cut makes no
+// difference to what is sent in the meantime.
+func TestStreamCutWhileMore(t *testing.T) {
+	packet := mustAppend(message("t", strings.Repeat("x", 40), QoS1, 9), Dialect{Version: V311, From: FromServer})
+	sent := func(cut int) string {
+		r := newRig(t, Config{Version: V311, Burst: 1, StreamAbove: 20}, nil, nil)
+		for tag := range uint64(6) {
+			r.publish(*message("a", "", QoS1, 0), tag)
+		}
+		r.connect(&ConnAck{})
+		var in []byte
+		for _, piece := range [][]byte{packet[:cut], packet[cut:]} {
+			if len(piece) == 0 {
+				continue
+			}
+			in = append(in, piece...)
+			for n := 1; n != 0; in = in[n:] {
+				var out []byte
+				var err error
+				out, n, err = r.c.Receive(nil, r.now, in)
+				r.do(out, err)
+			}
+		}
+		log := slices.DeleteFunc(r.log, func(line string) bool { return !strings.HasPrefix(line, "> ") })
+		return strings.Join(log, "\n")
+	}
+	want := sent(len(packet))
+	for cut := range packet {
+		if got := sent(cut); got != want {
+			t.Fatalf("cut at %d:\n%s", cut, cmp.Diff(want, got))
+		}
 	}
 }

@@ -150,7 +150,7 @@ var bugs = []bug{
 	{"no time-out for CONNACK", "5.0 §3.1.4", 3000, []edit{{"alive.go",
 		"if c.cfg.ConnectTimeout > 0 {\n\t\t\tt = after", "if c.cfg.ConnectTimeout < 0 {\n\t\t\tt = after"}}},
 	{"time goes back with the caller's clock", "documentation of the package", 100, []edit{{"state.go",
-		`if d := now.Sub(c.base); d > 0 {`, `if d := now.Sub(c.base); d != 0 {`}}},
+		`case d > 0:`, `case d != 0:`}}},
 
 	{"written before it is committed", "MQTT-4.3.3-2", 50, []edit{
 		{"sim/app.go", `if a.crash(beforeCommit, doom) {`, "if a.conn != nil {\n\t\t\ta.conn.Write(a.out)\n\t\t\ta.out = a.out[:0]\n\t\t}\n\t\tif a.crash(beforeCommit, doom) {"}}},

@@ -20,8 +20,9 @@
 // on with the next packet where the remaining length tells where that begins.
 //
 // The protocol version is that of -version. Without the flag it is taken from
-// the CONNECT packets in the input, whole or cut after it, each being right for
-// what follows it and the first also for what precedes it; in an input without CONNECT it is 5.
+// the CONNECT packets in the input, whole or cut after their protocol level, each
+// being right for what follows it and the first also for what precedes it; in an
+// input without CONNECT it is 5.
 // -from says who sent the packets, because some rules depend on it; the default
 // either leaves these rules out.
 //

@@ -86,8 +86,6 @@ func (l *lister) packet(at int, b []byte, v mqttcore.Version, err error) {
 	off := 0
 	if errors.As(err, &e) {
 		off = min(e.Off, len(b))
-	} else if err != nil {
-		defer l.remark(at, "ERROR", err.Error())
 	}
 	rows := walk(b, v, l.full)
 	width := 0
