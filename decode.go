@@ -509,7 +509,8 @@ func (p *Publish) Decode(f Frame, d Dialect) error {
 // Decode decodes a PUBACK, PUBREC, PUBREL or PUBCOMP and sets Type.
 func (p *Ack) Decode(f Frame, d Dialect) error {
 	// Most are of two bytes.
-	if b := f.Body; len(b) == 2 && uint16(f.Flags) == ackFlags[f.Type] && d.Version-V31 <= V5-V31 {
+	flags := ackFlags[f.Type]
+	if b := f.Body; len(b) == 2 && f.Flags == flags && flags != noFlags && d.Version-V31 <= V5-V31 {
 		if id := uint16(b[0])<<8 | uint16(b[1]); id != 0 {
 			p.Type, p.Code, p.ID = f.Type, ReasonSuccess, id
 			p.Dup = false

@@ -380,11 +380,11 @@ func (p *Publish) fault(d Dialect) rule {
 
 // AppendTo appends the packet to dst.
 func (p *Publish) AppendTo(dst []byte, d Dialect) ([]byte, error) {
-	// A packet that is legal in every respect costs no call of fault.
-	legal := d.Options == 0 && d.Version-V31 <= V5-V31 &&
-		(plainTopic(p.Topic) || topicFault(p.Topic, d) == ruleNone) && uint(len(p.Topic))-1 < maxString &&
+	// What nearly all packets are costs no call of fault.
+	legal := plainTopic(p.Topic) && uint(len(p.Topic))-1 < maxString &&
 		p.QoS <= QoS2 && !p.Dup && (p.ID != 0) == (p.QoS != QoS0) &&
-		(len(p.Props.wire) == 0 || p.Props.fault(TypePublish, d) == ruleNone)
+		(len(p.Props.wire) == 0 || p.Props.fault(TypePublish, d) == ruleNone) &&
+		d.Options == 0 && d.Version-V31 <= V5-V31
 	size := p.bodySize(d.Version)
 	if !legal || size > maxRemaining {
 		if r := p.fault(d); r != ruleNone || size > maxRemaining || d.Version-V31 > V5-V31 {

@@ -52,12 +52,30 @@ func (t *tape) id() uint16 {
 // input is cut: the second gets it byte by byte. The seeds are in
 // testdata/fuzz/FuzzClient.
 func FuzzClient(f *testing.F) {
+	for _, v := range readVectors(f) {
+		for d := range v.dialects {
+			if d.From == FromServer && len(v.in) < 64 {
+				f.Add(tapeOf(d.Version, v.in))
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {
 			return
 		}
 		newDriver(t, b).run()
 	})
+}
+
+// tapeOf is a tape on which a client connects in a version and gets what a
+// server sends.
+func tapeOf(v Version, in []byte) []byte {
+	config := []byte{byte(V5 - v), 0, 0} // see config
+	if v == V5 {
+		config = append(config, 0)
+	}
+	const connected, input = 33, 28 // in ops
+	return slices.Concat([]byte{0}, config, config, []byte{connected, 0, input, byte(len(in))}, in)
 }
 
 // side is one of the two clients.

@@ -134,17 +134,19 @@ var shortBodies = func() (a [256]uint8) {
 	return a
 }()
 
-// ackFlags are the flags of an Ack without DUP by its type; for every other type
-// they are no flags that there are.
-var ackFlags = func() (a [256]uint16) {
+// ackFlags are the flags of an Ack without DUP by its type, and noFlags for every
+// other type.
+var ackFlags = func() (a [256]uint8) {
 	for t := range a {
-		a[t] = 0x100
+		a[t] = noFlags
 	}
 	for t := TypePubAck; t <= TypePubComp; t++ {
-		a[t] = uint16(headerTable[V311&3][t].flags)
+		a[t] = headerTable[V311&3][t].flags
 	}
 	return a
 }()
+
+const noFlags = 0xFF
 
 // laxFlags are the packet types to which AllowReservedFlags applies.
 const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |
