@@ -130,10 +130,10 @@ func decodePublish(b *testing.B, from *Publish, d Dialect) {
 	b.ResetTimer()
 	for range b.N {
 		f, _, err := ConsumeFrame(wire, d, 0)
-		if err == nil {
-			err = p.Decode(f, d)
-		}
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Decode(f, d); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -146,10 +146,10 @@ func decodeConnect(b *testing.B, from *Connect, d Dialect) {
 	b.ResetTimer()
 	for range b.N {
 		f, _, err := ConsumeFrame(wire, d, 0)
-		if err == nil {
-			err = p.Decode(f, d)
-		}
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Decode(f, d); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -162,10 +162,10 @@ func decodeConnAck(b *testing.B, from *ConnAck, d Dialect) {
 	b.ResetTimer()
 	for range b.N {
 		f, _, err := ConsumeFrame(wire, d, 0)
-		if err == nil {
-			err = p.Decode(f, d)
-		}
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Decode(f, d); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -178,10 +178,10 @@ func decodeSubscribe(b *testing.B, from *Subscribe, d Dialect) {
 	b.ResetTimer()
 	for range b.N {
 		f, _, err := ConsumeFrame(wire, d, 0)
-		if err == nil {
-			err = p.Decode(f, d)
-		}
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Decode(f, d); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -194,10 +194,10 @@ func decodeAck(b *testing.B, from *Ack, d Dialect) {
 	b.ResetTimer()
 	for range b.N {
 		f, _, err := ConsumeFrame(wire, d, 0)
-		if err == nil {
-			err = p.Decode(f, d)
-		}
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Decode(f, d); err != nil {
 			b.Fatal(err)
 		}
 	}
