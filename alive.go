@@ -81,7 +81,9 @@ func (c *Client) pongDue() int64 {
 	if c.conn.pings == 0 || c.cfg.PingTimeout < 0 {
 		return never
 	}
-	since := c.conn.lastRecv // not earlier than a PINGREQ without a time: three answers came since
+	// A PINGREQ without a time was sent while another was under way, whose
+	// answer has come since.
+	since := c.conn.lastRecv
 	if c.conn.timed > 0 {
 		since = max(since, c.conn.pinged[0])
 	}

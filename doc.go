@@ -51,7 +51,8 @@
 // another one goes on with the session that they make ([Session.Replay]).
 //
 // The same calls give the same bytes and events, and so does any way of
-// cutting the input into pieces. The time is an argument, so that tests of what
-// is built on the core need no clock. Those of a program with sockets and
-// goroutines of its own can use testing/synctest: see TestExampleSynctest.
+// cutting the input into pieces, but for the borders of the chunks of a streamed
+// message. The time is an argument, so that tests of what is built on the core
+// need no clock. Those of a program with sockets and goroutines of its own can
+// use testing/synctest: see TestExampleSynctest.
 package mqttcore

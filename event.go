@@ -39,7 +39,7 @@ const (
 	// Props count.
 	EventDropped
 	// EventPong: a PINGREQ was answered. RTT counts; it is 0 for one that was
-	// sent while three were under way.
+	// sent while three were under way, or one for which it is 0.
 	EventPong
 	// EventKeepAliveDue: with Config.ManualPing, it is time to call Ping.
 	EventKeepAliveDue

@@ -78,8 +78,8 @@ const (
 const flagOptions = AllowReservedFlags | AllowDupAtQoS0
 
 // legalFlags is headerTable turned round, for speed: bit n stands for the flags
-// n of the fixed header. It is indexed by the low two bits of the options, which
-// are those on flags, by sender, the low two bits of the version, and type.
+// n of the fixed header. It is indexed by those options, sender, the low two bits of
+// the version, and type.
 var legalFlags = func() (a [flagOptions + 1][4][4][16]uint16) {
 	for options := range a {
 		for from := range a[options] {

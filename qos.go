@@ -152,9 +152,10 @@ func (c *Client) Window() int {
 
 // More reports whether output waits that did not fit into the last call's
 // burst. Tick goes on with it, and so does any other call that appends to dst,
-// but Receive only when it takes a whole packet or has nothing new to look at. It
-// is to be asked when events and ops have been taken: while EventAuthDone waits, or so
-// much else that calls fail with ErrPending, nothing goes on, and it is false.
+// but Receive only when it takes a whole packet or has nothing new to look at.
+// It is to be asked when events and ops have been taken: while EventAuthDone
+// waits, or so much else that calls fail with ErrPending, nothing goes on, and it
+// is false.
 func (c *Client) More() bool {
 	if c.state != StateConnected || c.has&hasAuthDone != 0 || c.choked() {
 		return false
@@ -434,7 +435,7 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 		switch {
 		case r.qos() == QoS1 && p.Type != TypePubAck:
 			wrong = ruleAckQoS1
-		case r.qos() == QoS2 && p.Type == TypePubAck:
+		case r.qos() == QoS2 && p.Type == TypePubAck: // wrong
 		case p.Type == TypePubRec && !p.Code.IsError():
 			return c.appendPubRel(dst, p.ID, ReasonSuccess, false), nil
 		default: // the server has done with the identifier

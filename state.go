@@ -54,7 +54,7 @@ type connection struct {
 	resume   [2]uint32 // next to be sent again: of the released, of the sent
 	inflight int32     // exchanges that count for the server's receive maximum
 	unacked  int32     // incoming ones that count for ours
-	looked   int       // one more than the bytes of an incomplete packet that were looked at
+	looked   int       // one more than the bytes of an incomplete packet that were looked at; 0: none was
 	aliases  *aliases  // nil: none yet
 	stream   stream
 	auth     authState
