@@ -74,8 +74,7 @@ func tapeOf(v Version, in []byte) []byte {
 	if v == V5 {
 		config = append(config, 0)
 	}
-	const connected, input = 33, 28 // in ops
-	return slices.Concat([]byte{0}, config, config, []byte{connected, 0, input, byte(len(in))}, in)
+	return slices.Concat([]byte{0}, config, config, []byte{opConnected, 0, opInput, byte(len(in))}, in)
 }
 
 // side is one of the two clients.
@@ -282,6 +281,12 @@ func (d *driver) run() {
 	}
 }
 
+// These are the places in ops that tapeOf has to know.
+const (
+	opInput     = 28
+	opConnected = 33
+)
+
 // ops are what a byte of the tape can mean.
 var ops = [...]func(*driver){
 	func(d *driver) {},
@@ -312,12 +317,12 @@ var ops = [...]func(*driver){
 	func(d *driver) { d.send(&Ping{Type: TypePingResp}) },
 	(*driver).serverDisconnect,
 	(*driver).serverAuth,
-	func(d *driver) { d.input(d.tape.bytes(d.tape.n(64))) },
+	opInput: func(d *driver) { d.input(d.tape.bytes(d.tape.n(64))) },
 	(*driver).frame,
 	(*driver).next,
 	func(d *driver) { d.at = d.tape.n(2); d.lost(); d.finish(); d.newClients() },
 	func(d *driver) { d.at = d.tape.n(2); d.finish(); d.newClients() },
-	(*driver).connected,
+	opConnected: (*driver).connected,
 	(*driver).ack,
 	(*driver).ack,
 	(*driver).crash,
