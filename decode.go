@@ -510,10 +510,9 @@ func (p *Publish) Decode(f Frame, d Dialect) error {
 func (p *Ack) Decode(f Frame, d Dialect) error {
 	// Most are of two bytes.
 	flags := ackFlags[f.Type]
-	if b := f.Body; len(b) == 2 && f.Flags == flags && flags != noFlags && d.Version-V31 <= V5-V31 {
+	if b := f.Body; len(b) == 2 && uint16(f.Flags) == flags && d.Version-V31 <= V5-V31 {
 		if id := uint16(b[0])<<8 | uint16(b[1]); id != 0 {
-			p.Type, p.Code, p.ID = f.Type, ReasonSuccess, id
-			p.Dup = false
+			p.Type, p.Dup, p.Code, p.ID = f.Type, false, ReasonSuccess, id
 			if p.Props.wire != nil { // most have none before either
 				p.Props = Properties{}
 			}

@@ -136,17 +136,18 @@ var shortBodies = func() (a [256]uint8) {
 
 // ackFlags are the flags of an Ack without DUP by its type, and noFlags for every
 // other type.
-var ackFlags = func() (a [256]uint8) {
+var ackFlags = func() (a [256]uint16) {
 	for t := range a {
 		a[t] = noFlags
 	}
 	for t := TypePubAck; t <= TypePubComp; t++ {
-		a[t] = headerTable[V311&3][t].flags
+		a[t] = uint16(headerTable[V311&3][t].flags)
 	}
 	return a
 }()
 
-const noFlags = 0xFF
+// noFlags is no value that the flags of a frame could have.
+const noFlags = 0x100
 
 // laxFlags are the packet types to which AllowReservedFlags applies.
 const laxFlags = 1<<TypeConnAck | 1<<TypePubAck | 1<<TypePubRec | 1<<TypePubComp |

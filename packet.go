@@ -186,9 +186,9 @@ type Publish struct {
 // Ack is a PUBACK, PUBREC, PUBREL or PUBCOMP packet, as Type says.
 type Ack struct {
 	Type  PacketType
+	Dup   bool       // PUBREL of 3.1 only
 	Code  ReasonCode // success in 3.x
 	ID    uint16     // never 0
-	Dup   bool       // PUBREL of 3.1 only
 	Props Properties
 }
 
