@@ -55,7 +55,15 @@ func FuzzClient(f *testing.F) {
 	for _, v := range readVectors(f) {
 		for d := range v.dialects {
 			if d.From == FromServer && len(v.in) < 64 {
-				f.Add(tapeOf(d.Version, v.in))
+				f.Add(tapeOf(d.Version, opConnected, v.in))
+			}
+		}
+	}
+	for v := V31; v <= V5; v++ {
+		for code := range 256 {
+			p := &ConnAck{Code: ReasonCode(code)}
+			if in, err := p.AppendTo(nil, Dialect{Version: v, From: FromServer}); err == nil {
+				f.Add(tapeOf(v, opConnect, in))
 			}
 		}
 	}
@@ -67,14 +75,14 @@ func FuzzClient(f *testing.F) {
 	})
 }
 
-// tapeOf is a tape on which a client connects in a version and gets what a
-// server sends.
-func tapeOf(v Version, in []byte) []byte {
+// tapeOf is a tape on which a client of a version connects, with the answer or
+// without as the op says, and gets what a server sends.
+func tapeOf(v Version, op byte, in []byte) []byte {
 	config := []byte{byte(V5 - v), 0, 0} // see config
 	if v == V5 {
 		config = append(config, 0)
 	}
-	return slices.Concat([]byte{0}, config, config, []byte{opConnected, 0, opInput, byte(len(in))}, in)
+	return slices.Concat([]byte{0}, config, config, []byte{op, 0, opInput, byte(len(in))}, in)
 }
 
 // side is one of the two clients.
@@ -283,6 +291,7 @@ func (d *driver) run() {
 
 // These are the places in ops that tapeOf has to know.
 const (
+	opConnect   = 2
 	opInput     = 28
 	opConnected = 33
 )
@@ -291,7 +300,7 @@ const (
 var ops = [...]func(*driver){
 	func(d *driver) {},
 	(*driver).sleep,
-	(*driver).connect,
+	opConnect: (*driver).connect,
 	func(d *driver) { d.send(&ConnAck{}) },
 	func(d *driver) { d.send(&ConnAck{SessionPresent: true}) },
 	func(d *driver) { d.send(d.connAck()) },
