@@ -92,17 +92,26 @@ func usedBefore(t PacketType) Packet {
 	return p
 }
 
-// addSamples gives f one packet of every type and version.
-func addSamples(f *testing.F, add func(version, from uint8, wire []byte)) {
+// addSamples calls add with one packet of every type and version, and with
+// every vector, with its options and without.
+func addSamples(f *testing.F, add func(version, from uint8, options uint32, wire []byte)) {
 	for _, v := range []Version{V31, V311, V5} {
 		for _, p := range samplePackets(v) {
-			add(uint8(v-V31), 0, mustAppend(p, Dialect{Version: v}))
+			add(uint8(v-V31), 0, 0, mustAppend(p, Dialect{Version: v}))
+		}
+	}
+	for _, v := range readVectors(f) {
+		for d := range v.dialects {
+			add(uint8(d.Version-V31), uint8(d.From), 0, v.in)
+			if v.options != 0 {
+				add(uint8(d.Version-V31), uint8(d.From), uint32(v.options), v.in)
+			}
 		}
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	addSamples(f, func(version, from uint8, wire []byte) { f.Add(version, from, uint32(0), wire) })
+	addSamples(f, func(version, from uint8, options uint32, wire []byte) { f.Add(version, from, options, wire) })
 	f.Fuzz(func(t *testing.T, version, from uint8, options uint32, data []byte) {
 		d := fuzzDialect(version, from, options)
 		var frame Frame
@@ -237,7 +246,7 @@ func checkOtherForm(t *testing.T, frame Frame, p Packet, wire, enc []byte, d Dia
 }
 
 func FuzzSplit(f *testing.F) {
-	addSamples(f, func(version, from uint8, wire []byte) {
+	addSamples(f, func(version, from uint8, _ uint32, wire []byte) {
 		f.Add(version, from, uint32(0), append(bytes.Clone(wire), wire...), []byte{1, 3, 2})
 	})
 	f.Fuzz(func(t *testing.T, version, from uint8, limit uint32, data, cuts []byte) {
@@ -607,9 +616,11 @@ func checkInPackets(t *testing.T, filter string, filterOK bool, name string, nam
 }
 
 func FuzzFrame(f *testing.F) {
-	addSamples(f, func(version, from uint8, wire []byte) {
-		f.Add(version, from, uint32(0), wire[0]>>4, wire[0]&15, wire[2:])
-		f.Add(version, from, uint32(0), wire[0]>>4, wire[0]&15^2, wire[2:])
+	addSamples(f, func(version, from uint8, options uint32, wire []byte) {
+		if len(wire) >= 2 {
+			f.Add(version, from, options, wire[0]>>4, wire[0]&15, wire[2:])
+			f.Add(version, from, options, wire[0]>>4, wire[0]&15^2, wire[2:])
+		}
 	})
 	f.Fuzz(func(t *testing.T, version, from uint8, options uint32, kind, flags uint8, body []byte) {
 		d := fuzzDialect(version, from, options)
