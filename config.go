@@ -50,7 +50,8 @@ type Config struct {
 	// (DropOverflow), instead of refusing the new one with ErrQueueFull.
 	DropOldest bool
 	// DropQueued: messages that were never sent are dropped with the session,
-	// too. They are kept otherwise.
+	// too. They are kept otherwise, and so are those that were published while
+	// there was none.
 	DropQueued bool
 	// ManualAck: messages of QoS 1 and 2 are acknowledged by Ack, with the token
 	// of their event. A QoS 2 message whose token is open is answered by Ack only,

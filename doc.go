@@ -34,7 +34,8 @@
 // while events are drained. An error that a call returns is misuse: nothing
 // changed, and out is as it was. What the server does wrong is
 // [EventClosed], with the DISCONNECT of 5.0 already in out. When the transport
-// fails, or bytes of out could not be written, the caller says [Client.Lost].
+// fails, or bytes of out could not be written, the caller says [Client.Lost],
+// after Receive has taken what was read.
 //
 // Every accepted QoS 1 or 2 publish, subscribe and unsubscribe has a tag, the
 // caller's own number, which comes back in exactly one event: published,

@@ -11,9 +11,11 @@ import "strconv"
 //
 // Where a packet breaks several rules, any one of them is reported.
 type Error struct {
-	Code ReasonCode // the reason code to answer with (in 3.x: to log)
+	// Code is the reason code to answer with. In 3.x that is only possible in a
+	// CONNACK, where [ReasonCode.ReturnCode] knows it; otherwise it is to log.
+	Code ReasonCode
 	Type PacketType // the packet, as far as its first byte tells
-	Rule Rule       // the statement that was broken
+	Rule Rule       // the statement that was broken; 0 in an error of the caller's own
 	// Off is where it was broken, in bytes from the first byte of the packet;
 	// in its body, as if the remaining length before it had its shortest form.
 	// It is 0 when encoding, for the first byte, and for what concerns the packet
@@ -26,16 +28,21 @@ func (e *Error) Error() string {
 	b := append([]byte(nil), "mqttcore: "...)
 	b = append(b, e.Type.String()...)
 	b = append(b, ": "...)
-	b = append(b, e.Rule.Text()...)
-	b = append(b, " ("...)
-	b = append(b, e.Rule.String()...)
-	b = append(b, ", "...)
+	if e.Rule != 0 {
+		b = append(b, e.Rule.Text()...)
+		b = append(b, " ("...)
+		b = append(b, e.Rule.String()...)
+		b = append(b, ", "...)
+	}
 	b = append(b, e.Code.String()...)
 	if e.Off > 0 {
 		b = append(b, ", byte "...)
 		b = strconv.AppendInt(b, int64(e.Off), 10)
 	}
-	return string(append(b, ')'))
+	if e.Rule != 0 {
+		b = append(b, ')')
+	}
+	return string(b)
 }
 
 // Is reports whether target is an *Error with the same Code, so that
@@ -108,8 +115,11 @@ type Rule uint32 // the rule, from bit 8 the version, from bit 16 the packet of 
 // Version is the version whose statement it is.
 func (r Rule) Version() Version { return Version(r >> 8) }
 
-// String names the statement.
+// String names the statement; the zero Rule is none.
 func (r Rule) String() string {
+	if r == 0 {
+		return "none"
+	}
 	id := rule(r)
 	row := &ruleTable[id.row()]
 	var v, s string

@@ -48,7 +48,7 @@ const (
 	EventAuthChallenge
 	// EventAuthDone: an authentication succeeded. Props counts. The first one of
 	// a connection comes right before EventConnected; messages that waited for
-	// CONNACK are in out by then.
+	// CONNACK go out when it was taken.
 	EventAuthDone
 	// EventResubscribed: a subscription that was lost with the session was asked
 	// for again, with Config.Resubscribe. Filter counts, Code (the QoS granted,

@@ -158,26 +158,51 @@ func ExampleFrame_Clone() {
 	// Output: z a
 }
 
-// A server learns the version from the first packet.
+// A server learns the version from the first packet, and answers what it cannot
+// take.
 func ExampleConnectVersion() {
-	b := []byte("\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03abc")
-	f, _, err := mqtt.ConsumeFrame(b, mqtt.Dialect{Version: mqtt.V5, From: mqtt.FromClient}, 0)
-	if err != nil {
-		fmt.Println(err)
-		return
+	accept := func(b []byte) (answer []byte, err error) {
+		d := mqtt.Dialect{Version: mqtt.V31, From: mqtt.FromClient} // forbids least in the fixed header
+		f, n, err := mqtt.ConsumeFrame(b, d, 1000)
+		if err != nil || n == 0 {
+			return nil, err // n == 0: read more
+		}
+		v, err := mqtt.ConnectVersion(f)
+		if err == nil {
+			d.Version = v
+			f, _, err = mqtt.ConsumeFrame(b, d, 1000)
+		}
+		var p mqtt.Connect
+		if err == nil {
+			err = p.Decode(f, d)
+		}
+		connAck := mqtt.ConnAck{Code: mqtt.ReasonSuccess}
+		var e *mqtt.Error
+		if errors.As(err, &e) {
+			connAck.Code = e.Code // AppendTo refuses those that 3.x has no code for
+		} else if err != nil {
+			return nil, err // no CONNECT
+		}
+		answer, none := connAck.AppendTo(nil, mqtt.Dialect{Version: d.Version, From: mqtt.FromServer})
+		return answer, errors.Join(err, none)
 	}
-	v, err := mqtt.ConnectVersion(f)
-	if err != nil {
-		fmt.Println(err)
-		return
+	for _, in := range []string{
+		"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03abc",
+		"\x10\x0c\x00\x04MQTT\x04\x00\x00\x3c\x00\x00", // no identifier, and a session to keep
+		"\x10\x0c\x00\x04MQTT\x09\x02\x00\x3c\x00\x00",
+	} {
+		answer, err := accept([]byte(in))
+		fmt.Printf("% x\n", answer)
+		if err != nil {
+			fmt.Println("close:", err)
+		}
 	}
-	var p mqtt.Connect
-	if err := p.Decode(f, mqtt.Dialect{Version: v, From: mqtt.FromClient}); err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Printf("%v, client %s, keep alive %d s\n", v, p.ClientID, p.KeepAlive)
-	// Output: 5.0, client abc, keep alive 60 s
+	// Output:
+	// 20 03 00 00 00
+	// 20 02 00 02
+	// close: mqttcore: CONNECT: client identifier is one that the server must refuse (3.1.1:MQTT-3.1.3-8, Client Identifier not valid, byte 12)
+	// 20 02 00 01
+	// close: mqttcore: CONNECT: protocol level is not that of the version (5.0:MQTT-3.1.2-2, Unsupported Protocol Version, byte 8)
 }
 
 // A deviation seen in the field is tolerated by name.

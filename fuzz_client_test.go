@@ -281,6 +281,8 @@ func (d *driver) run() {
 	if d.a.c.State() != StateConnected {
 		d.t.Fatal("the last connection was not accepted")
 	}
+	d.lost() // what was queued while there was no session ends with this one
+	d.finish()
 	if len(d.model.tags) != 0 || d.a.s.Len() != 0 || d.a.s.inbox.len() != 0 {
 		d.t.Fatalf("left after the session ended: tags %v, %d messages, %d identifiers", d.model.tags, d.a.s.Len(), d.a.s.inbox.len())
 	}

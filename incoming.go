@@ -123,6 +123,11 @@ func (c *Client) receive(dst []byte, p *Publish) (out []byte, fresh bool, r rule
 		return dst, true, ruleNone
 	}
 	c.s.received(at)
+	if in.lists[inWaiting].head != 0 { // what a client with ManualAck left goes before (MQTT-4.6.0-3)
+		in.slab[at].acked = true
+		in.move(at, inWaiting)
+		return dst, true, ruleNone
+	}
 	return c.sendAck(dst, TypePubRec, p.ID, ReasonSuccess), true, ruleNone
 }
 
@@ -191,10 +196,12 @@ func (c *Client) answer(dst []byte, l inListID) []byte {
 		r := &in.slab[at]
 		p := Ack{Type: TypePubAck + PacketType(r.qos-QoS1), ID: r.id, Code: r.code}
 		p.Props, _ = ParseProperties(in.ackProps(at))
-		if r.qos == QoS2 && p.fault(c.dialect(FromClient)) != ruleNone {
-			// It was decided in another version, or under other options.
+		mute := p.Code != ReasonSuccess && !c.fits(5) || c.cfg.Version != V5 // no code can be sent
+		if r.qos == QoS2 && (mute || p.fault(c.dialect(FromClient)) != ruleNone) {
+			// It was decided on another connection: in another version, under
+			// other options, or for a server that takes larger packets.
 			p.Props = Properties{}
-			if c.cfg.Version != V5 { // where it cannot refuse
+			if mute {
 				if r.code.IsError() {
 					c.s.received(at)
 				}

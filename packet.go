@@ -201,7 +201,8 @@ type Subscribe struct {
 }
 
 // SubAck is the SUBACK packet. Codes holds one reason code a subscription, in
-// their order: 0, 1 or 2 is the QoS granted, 0x80 and above a refusal.
+// their order: 0, 1 or 2 is the QoS granted, 0x80 and above a refusal. 3.1 has no
+// refusal of its own: 0x80 is taken and given there as in 3.1.1.
 type SubAck struct {
 	ID    uint16
 	Codes []byte

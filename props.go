@@ -363,7 +363,8 @@ func (p Properties) Clone() Properties {
 func (p Properties) AppendTo(dst []byte) []byte { return append(dst, p.wire...) }
 
 // AppendWithout appends the list without the properties in drop, as AppendTo
-// does. [ParseProperties] makes a list of it again.
+// does. [ParseProperties] makes a list of it again; [Properties.AddFrom] adds to
+// a list.
 func (p Properties) AppendWithout(dst []byte, drop PropertyMask) []byte {
 	if p.mask&drop&identifiers == 0 {
 		return append(dst, p.wire...)

@@ -40,8 +40,11 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	if chosen && !c.explicit(&m) {
 		return dst, ErrTopicAlias
 	}
-	if m.QoS != QoS0 { // it goes out with its topic, whatever stands for it here
-		size += len(m.Topic) - len(p.Topic)
+	if chosen && m.QoS != QoS0 { // it goes out with its topic, and without what stands for it
+		m.Props, _ = ParseProperties(m.Props.AppendWithout(nil, PropTopicAlias.Mask()))
+		if size = m.bodySize(d.Version); size > maxRemaining {
+			return dst, ErrTooLarge
+		}
 	}
 	if c.state == StateConnected {
 		if c.notAllowed(m.QoS, m.Retain) != ReasonSuccess {

@@ -383,3 +383,97 @@ func TestPublishWaitsItsTurn(t *testing.T) {
 		t.Errorf("%q; want the next subscription", s.log)
 	}
 }
+
+// A message that the application has not answered keeps its turn when the next
+// connection acknowledges by itself (MQTT-4.6.0-3).
+func TestOrderAfterManualAck(t *testing.T) {
+	props := propsOf(SessionExpiry(100))
+	r := newRig(t, Config{Props: props, ManualAck: true}, nil, &ConnAck{})
+	r.server(message("a", "", QoS2, 1))
+	r.lost()
+	if err := r.c.Configure(Config{Props: props, ClientID: []byte("me")}); err != nil {
+		t.Fatal(err)
+	}
+	r.connect(&ConnAck{SessionPresent: true})
+	again := message("a", "", QoS2, 1)
+	again.Dup = true
+	r.log = nil
+	r.server(again, message("b", "", QoS2, 2))
+	r.want("message PUBLISH b q2 id=2 0 bytes")
+	r.log = nil
+	r.do(r.c.Ack(nil, r.now, r.tokens[0], ReasonSuccess, Properties{}))
+	r.want("> PUBREC id=1", "> PUBREC id=2")
+	r.log = nil
+	r.server(&Ack{Type: TypePubRel, ID: 2}, &Ack{Type: TypePubRel, ID: 1})
+	r.want("> PUBCOMP id=2", "> PUBCOMP id=1")
+	if r.c.conn.unacked != 0 || r.c.s.inbox.len() != 0 {
+		t.Errorf("%d not acknowledged, %d identifiers held", r.c.conn.unacked, r.c.s.inbox.len())
+	}
+}
+
+// A refusal for which the next connection's server has no room is none there
+// (MQTT-3.2.2-15).
+func TestRefusalWithoutRoom(t *testing.T) {
+	r := newRig(t, Config{Props: propsOf(SessionExpiry(100)), ManualAck: true}, nil, &ConnAck{})
+	r.server(message("a", "", QoS2, 1))
+	r.lost()
+	r.do(r.c.Ack(nil, r.now, r.tokens[0], ReasonQuotaExceeded, Properties{}))
+	r.connect(&ConnAck{SessionPresent: true, Props: propsOf(MaximumPacketSize(4))})
+	r.log = nil
+	r.server(message("a", "", QoS2, 1), &Ack{Type: TypePubRel, ID: 1})
+	r.want("> PUBREC id=1", "> PUBCOMP id=1")
+}
+
+// A message of QoS 1 goes out without the topic alias that it was published
+// with, and only what goes out counts for the server's Maximum Packet Size
+// (MQTT-3.2.2-15).
+func TestSizeWithoutAlias(t *testing.T) {
+	r := newRig(t, Config{}, nil, &ConnAck{Props: propsOf(MaximumPacketSize(20), TopicAliasMaximum(5))})
+	r.publish(*message("abc", "", QoS0, 0, TopicAlias(1)), 0)
+	for _, topic := range []string{"abc", ""} {
+		out, err := r.c.Publish(nil, r.now, message(topic, "0123456789", QoS1, 0, TopicAlias(1)), 1)
+		if len(out) != 20 || err != nil {
+			t.Errorf("topic %q: % x, %v", topic, out, err)
+		}
+		out, err = r.c.Publish(nil, r.now, message(topic, "0123456789X", QoS1, 0, TopicAlias(1)), 2)
+		r.refused(ErrTooLarge, out, err)
+	}
+}
+
+// The session of a CONNECT without client identifier has no name by which it
+// could be asked for again: it cannot be present later (MQTT-3.2.2-4).
+func TestUnansweredWithoutID(t *testing.T) {
+	for _, id := range []string{"", "x"} {
+		r := newRig(t, Config{ClientID: []byte{}}, nil, nil)
+		r.do(r.c.Connect(nil, r.now))
+		r.lost()
+		ack := &ConnAck{SessionPresent: true}
+		if id == "" {
+			ack.Props = propsOf(AssignedClientID("fresh"))
+		}
+		if err := r.c.Configure(Config{ClientID: []byte(id)}); err != nil {
+			t.Fatal(err)
+		}
+		r.connect(ack)
+		if r.c.State() != StateDisconnected {
+			t.Errorf("client identifier %q: %q", id, r.log)
+		}
+	}
+}
+
+// What was published while there was no session is not lost with one.
+func TestDropQueuedWithoutSession(t *testing.T) {
+	for _, cfg := range []Config{{DropQueued: true}, {DropQueued: true, CleanStart: true}, {DropQueued: true, CleanStart: true, Version: V311}} {
+		r := newRig(t, cfg, nil, nil)
+		for i := range uint16(2) { // the first session of the client, and one after it
+			r.log = nil
+			r.publish(*message("a", "", QoS1, 0), 1)
+			r.connect(&ConnAck{})
+			r.server(&Ack{Type: TypePubAck, ID: i + 1})
+			if got := r.log[len(r.log)-1]; got != "published tag=1" {
+				t.Errorf("%v: %q", cfg.Version, r.log)
+			}
+			r.lost()
+		}
+	}
+}

@@ -201,9 +201,10 @@ func (c *Client) Connect(dst []byte, now time.Time) ([]byte, error) {
 	c.conn = connection{started: c.now, lastSent: c.now, lastRecv: c.now}
 	c.conn.auth.busy = c.cfg.Props.Mask().Has(PropAuthMethod)
 	c.conn.known = c.s.established || c.s.tried
-	if !c.s.established && c.cfg.Version == V5 {
+	if !c.s.established && c.cfg.Version == V5 && len(p.ClientID) > 0 {
 		// A process that dies before it knows the answer must not close the
-		// connection because the session exists (MQTT-3.2.2-4).
+		// connection because the session exists (MQTT-3.2.2-4). One that has no
+		// name cannot be asked for again.
 		c.s.setMeta(c.s.clientID, c.s.expiry, false, true)
 	}
 	c.lim = c.limits(Properties{})
@@ -368,7 +369,7 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	c.subs.connected()
 	switch {
 	case c.cfg.CleanStart, !p.SessionPresent && d.Version == V5:
-		s.forget(DropSessionLost, c.cfg.DropQueued)
+		s.forget(DropSessionLost, c.cfg.DropQueued && s.established)
 	case !p.SessionPresent && d.Version == V311:
 		// 3.1.1 has the client send again whatever the server says, but the
 		// server's own identifiers start anew (3.1.1 MQTT-4.4.0-1), and it has
@@ -523,7 +524,8 @@ func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, e
 }
 
 // Lost tells that the transport is gone, or that bytes from dst could not be
-// written. cause goes to EventClosed. Without a connection it does nothing.
+// written. What was read before that is for Receive first: after Lost it takes
+// nothing. cause goes to EventClosed. Without a connection Lost does nothing.
 func (c *Client) Lost(now time.Time, cause error) {
 	if c.state == StateDisconnected {
 		return

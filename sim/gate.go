@@ -62,17 +62,31 @@ func NewGate(w *World, to *Host) *Gate {
 
 // Pipe is a connection to node, by a [net.Pipe] and a gate, and all that a
 // program without a network needs to talk to a [Broker]. The node is alone in a
-// world of its own, in which nothing fails and which stops when the connection
-// is closed; nobody else may touch it.
+// world of its own, in which nothing fails. Nobody else may touch it until Close
+// of the connection returns: then that world stands still, and the node may be
+// looked at, or have another Pipe.
 func Pipe(node Node) net.Conn {
 	here, there := net.Pipe()
 	w := New(Seed(1), Faults{})
 	g := NewGate(w, w.Add("node", node))
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		_ = g.Serve(there)
 		g.Close()
 	}()
-	return here
+	return pipe{here, over}
+}
+
+type pipe struct {
+	net.Conn
+	over chan struct{} // closed when the world stands still
+}
+
+func (p pipe) Close() error {
+	err := p.Conn.Close()
+	<-p.over
+	return err
 }
 
 // Do calls f while the world stands still, which it otherwise does not: f may

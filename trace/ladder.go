@@ -35,7 +35,7 @@ type Entry struct {
 	Type mqttcore.PacketType // of KindPacket, KindInvalid and KindPartial
 	Size int                 // in bytes; of KindCut those that were lost
 	Head []byte              // of KindInvalid and KindRaw: the first bytes, 32 at most
-	Err  error               // of KindInvalid: an *mqttcore.Error
+	Err  error               // of KindInvalid: an *mqttcore.Error, or ErrVersion
 	// Text describes it in one line of printable characters, about 2,000 bytes
 	// at most.
 	Text string

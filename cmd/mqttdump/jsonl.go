@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,12 +15,9 @@ import (
 	"mqttcore"
 )
 
-// request is a line of input. Pointers tell what is missing from what is zero.
-type request struct {
-	Version *int    `json:"version"`
-	From    *string `json:"from"`
-	Hex     *string `json:"hex"`
-}
+// request is a line of input: its members by their names, which a struct's
+// fields would take in any case.
+type request map[string]json.RawMessage
 
 // The answers; each type's members are in the order of doc.go.
 type (
@@ -85,6 +83,10 @@ func batch(in io.Reader, out io.Writer) error {
 func answer(line []byte) any {
 	var q request
 	if err := json.Unmarshal(line, &q); err != nil {
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &other) {
+			err = errors.New("no object")
+		}
 		return errorAnswer{"error", "not a request: " + err.Error()}
 	}
 	b, d, err := q.parse()
@@ -115,23 +117,33 @@ func answer(line []byte) any {
 // parse checks a request. Its names for versions and senders are those of the
 // command line.
 func (q request) parse() (b []byte, d mqttcore.Dialect, err error) {
-	switch {
-	case q.Version == nil:
-		return nil, d, errors.New("no version")
-	case q.From == nil:
-		return nil, d, errors.New("no from")
-	case q.Hex == nil:
-		return nil, d, errors.New("no hex")
-	}
-	if *q.Version < 3 || *q.Version > 5 {
-		return nil, d, fmt.Errorf("version %d is not 3, 4 or 5", *q.Version)
-	}
-	d.Version = mqttcore.Version(*q.Version)
-	if d.From, err = parseRole(*q.From); err != nil {
+	var version int
+	var from, digits string
+	if err := cmp.Or(q.member("version", "a whole number", &version),
+		q.member("from", "a string", &from), q.member("hex", "a string", &digits)); err != nil {
 		return nil, d, err
 	}
-	b, err = parseHex([]byte(*q.Hex))
+	if version < 3 || version > 5 {
+		return nil, d, fmt.Errorf("version %d is not 3, 4 or 5", version)
+	}
+	d.Version = mqttcore.Version(version)
+	if d.From, err = parseRole(from); err != nil {
+		return nil, d, err
+	}
+	b, err = parseHex([]byte(digits))
 	return b, d, err
+}
+
+// member reads a member, which must be there and of a kind.
+func (q request) member(name, kind string, to any) error {
+	text := q[name]
+	if len(text) == 0 || string(text) == "null" {
+		return errors.New("no " + name)
+	}
+	if json.Unmarshal(text, to) != nil {
+		return fmt.Errorf("%s is not %s", name, kind)
+	}
+	return nil
 }
 
 // decode takes the first packet off b; n is 0 when b ends too early. An error

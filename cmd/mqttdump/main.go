@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unicode/utf8"
 
 	"mqttcore"
 )
@@ -129,12 +130,13 @@ func isHex(b []byte) bool {
 // parseHex decodes b in place. Blanks do not count, wherever they are.
 func parseHex(b []byte) ([]byte, error) {
 	digits := b[:0]
-	for _, c := range b {
+	for i, c := range b {
 		if isBlank(c) {
 			continue
 		}
 		if !isHexDigit(c) {
-			return nil, fmt.Errorf("hexadecimal: %q is not a digit (digit %d)", string([]byte{c}), len(digits)+1)
+			_, n := utf8.DecodeRune(b[i:])
+			return nil, fmt.Errorf("hexadecimal: %q is not a digit (digit %d)", b[i:i+n], len(digits)+1)
 		}
 		digits = append(digits, c)
 	}
