@@ -346,6 +346,7 @@ func TestPacketsCoverRules(t *testing.T) {
 	// These do not arise from the bytes of one packet: a limit of the caller's,
 	// what cannot be encoded, and what a version ignores or does not have.
 	elsewhere := map[rule][]Version{
+		ruleFlags:            {V31},
 		ruleDupQoS0:          {V31},
 		ruleConnAckFlags:     {V31},
 		rulePresentWithError: {V31},

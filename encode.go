@@ -299,7 +299,7 @@ func (p *ConnAck) AppendTo(dst []byte, d Dialect) ([]byte, error) {
 }
 
 func (p *Publish) flags() uint8 {
-	f := uint8(p.QoS) << 1
+	f := uint8(p.QoS&3) << 1 // fault refuses what is above 2
 	if p.Dup {
 		f |= flagDup
 	}
@@ -458,7 +458,9 @@ func (p *Ack) fault(d Dialect) rule {
 	switch {
 	case p.ID == 0:
 		return ruleAckPacketID
-	case p.Dup && (d.Version != V31 || p.Type != TypePubRel):
+	case p.Dup && p.Type != TypePubRel:
+		return ruleFlags
+	case p.Dup && d.Version != V31:
 		return ruleFlagsPubRel
 	case p.Code != ReasonSuccess && (d.Version != V5 || !p.Code.AllowedIn(p.Type, d.From)):
 		return ackReasonRule(p.Type)

@@ -301,7 +301,7 @@ var ruleTable = [ruleCount]ruleRow{
 	rulePacketSizeServer:     {ReasonPacketTooLarge, "§2.1", "§2.2.3", "MQTT-3.2.2-15", "packet is larger than the server takes"},
 	rulePacketType:           {malformed, "§2.1", "§2.2.1", "§2.1.2", "packet type is reserved in this version"},
 	ruleDirection:            {protocol, "§2.1", "§2.2.1", "§2.1.2", "packet type is not for this sender"},
-	ruleFlags:                {malformed, "", "MQTT-2.2.2-2", "MQTT-2.1.3-1", "reserved flags of the fixed header are set"},
+	ruleFlags:                {malformed, "§2.1", "MQTT-2.2.2-2", "MQTT-2.1.3-1", "reserved flags of the fixed header are set"},
 	ruleFlagsPubRel:          {malformed, "§3.6", "MQTT-3.6.1-1", "MQTT-3.6.1-1", "flags of the fixed header must be 0010"},
 	ruleFlagsSubscribe:       {malformed, "§3.8", "MQTT-3.8.1-1", "MQTT-3.8.1-1", "flags of the fixed header must be 0010"},
 	ruleFlagsUnsubscribe:     {malformed, "§3.10", "MQTT-3.10.1-1", "MQTT-3.10.1-1", "flags of the fixed header must be 0010"},

@@ -71,8 +71,8 @@ const (
 	// Config.MaxIncoming bounds them.
 	AllowAboveReceiveMaximum
 	// RefuseControlChars refuses strings with control characters (U+0001 to
-	// U+001F, U+007F to U+009F) or non-characters, which a receiver may do
-	// (5.0 §1.5.4).
+	// U+001F, U+007F to U+009F, and in 3.1 U+0000) or non-characters, which a
+	// receiver may do (5.0 §1.5.4).
 	RefuseControlChars
 	// RefuseInvalidPayload refuses a PUBLISH or will whose payload format
 	// indicator says UTF-8 and whose payload is not (0x99, 5.0 §3.3.2.3.2).

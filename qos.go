@@ -74,7 +74,7 @@ func (c *Client) Publish(dst []byte, now time.Time, p *Publish, tag uint64) ([]b
 	}
 	// The end of a session has at most all that is under way and all that is
 	// queued to tell.
-	if c.choked() || int(c.s.out.lists[listDone].n) > maxID+max(0, c.cfg.MaxQueued) {
+	if c.choked() || int(c.s.out.lists[listDone].n)-maxID > max(0, c.cfg.MaxQueued) {
 		return dst, ErrPending
 	}
 	atOnce := c.idle()
@@ -184,12 +184,12 @@ func (c *Client) backlog() bool {
 	return c.s.out.lists[listQueued].n > 0 || c.conn.resume != [2]uint32{} || c.subs != nil
 }
 
-// pump appends what may be sent until dst is limit bytes long: lost
+// pump appends what may be sent, a burst after the first before bytes: lost
 // subscriptions, then what a lost connection left, PUBRELs before PUBLISHes,
 // each in its order, then what is queued.
-func (c *Client) pump(dst []byte, limit int) []byte {
+func (c *Client) pump(dst []byte, before int) []byte {
 	o := &c.s.out
-	more := func() bool { return len(dst) < limit && !c.choked() }
+	more := func() bool { return len(dst)-before < c.cfg.Burst && !c.choked() }
 	for c.subs != nil && c.resubscribes() && more() {
 		dst = c.resubscribe(dst)
 	}
@@ -454,7 +454,11 @@ func (c *Client) onAck(dst []byte, f Frame, d Dialect) ([]byte, error) {
 			c.fate(i, p.Props, DropRefused, p.Code)
 			return dst, nil
 		case p.Type == TypePubRec:
-			c.charge(r)
+			if r.epoch != c.s.epoch { // before its turn among what is sent again
+				c.charge(r)
+				c.stats.Resent++
+			}
+			c.stepOut(StatusReleased, i)
 			return c.appendPubRel(dst, p.ID, ReasonSuccess, true), nil
 		}
 	case listSent:

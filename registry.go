@@ -77,6 +77,18 @@ func (g *registry) sessionLost(again bool) {
 	*g = registry{lost: lost}
 }
 
+// unname takes the identifiers off, for a version that knows none.
+func (g *registry) unname() {
+	if g == nil {
+		return
+	}
+	for _, rows := range [...][]liveRow{g.live, g.lost} {
+		for i := range rows {
+			rows[i].id = 0
+		}
+	}
+}
+
 // unlose takes a filter off those to be asked for again.
 func (g *registry) unlose(filter []byte) {
 	for i := range g.lost {

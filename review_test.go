@@ -477,3 +477,68 @@ func TestDropQueuedWithoutSession(t *testing.T) {
 		}
 	}
 }
+
+// The largest bounds are bounds like others.
+func TestLargestBounds(t *testing.T) {
+	r := newRig(t, Config{MaxQueued: math.MaxInt, MaxQueuedBytes: math.MaxInt, Burst: math.MaxInt}, nil, nil)
+	r.publish(*message("a", "1", QoS1, 0), 1)
+	r.do(r.c.Connect(nil, r.now))
+	out, _, err := r.c.Receive([]byte{0xC0, 0}, r.now, mustAppend(&ConnAck{}, r.dialect(FromServer)))
+	r.log = nil
+	r.do(out, err)
+	r.want("> PINGREQ", `> PUBLISH a q1 id=1 1 byte "1"`, "connected")
+}
+
+// What a process left that died during a clean session is not used in the next
+// one (3.1.1 MQTT-3.1.2-6).
+func TestCleanSessionOfDeadProcess(t *testing.T) {
+	for _, v := range []Version{V31, V311} {
+		s := new(Session)
+		a := newRig(t, Config{Version: v, CleanStart: true}, s, &ConnAck{})
+		a.publish(*message("a", "1", QoS1, 0), 1)
+		a.server(message("t", "in", QoS2, 7))
+		b := newRig(t, Config{Version: v}, s, nil)
+		b.connect(&ConnAck{})
+		b.server(message("t", "other", QoS2, 7))
+		b.want("> CONNECT me keepalive=0", "connected", "dropped tag=1: session ended",
+			"> PUBREC id=7", `message PUBLISH t q2 id=7 5 bytes "other"`)
+	}
+}
+
+// Older versions know no subscription identifiers.
+func TestIdentifiersInOlderVersion(t *testing.T) {
+	r := newRig(t, Config{Resubscribe: true, Props: propsOf(SessionExpiry(60))}, nil, &ConnAck{})
+	r.subscribe(1, QoS1, propsOf(SubscriptionID(5)), "a/#")
+	r.server(&SubAck{ID: 1, Codes: []byte{1}})
+	r.lost()
+	if err := r.c.Configure(Config{Version: V311, ClientID: []byte("me"), Resubscribe: true}); err != nil {
+		t.Fatal(err)
+	}
+	r.connect(&ConnAck{SessionPresent: true})
+	r.c.Receive(nil, r.now, mustAppend(message("a/b", "x", QoS0, 0), r.dialect(FromServer)))
+	var ev Event
+	r.c.Next(&ev)
+	if n := len(slices.Collect(ev.Matches())); n != 1 {
+		t.Errorf("%d matches", n)
+	}
+	r.lost()
+	r.log = nil
+	r.connect(&ConnAck{})
+	r.want("> CONNECT me keepalive=0", "> SUBSCRIBE id=2 [a/# q1]", "connected")
+}
+
+// A PUBREL is a step also when a PUBREC asks for it.
+func TestPubRelAskedFor(t *testing.T) {
+	r := newRig(t, Config{Progress: true, Burst: 1, Props: propsOf(SessionExpiry(60))}, nil, &ConnAck{})
+	r.publish(*message("a", "1", QoS2, 0), 1)
+	r.publish(*message("a", "2", QoS2, 0), 2)
+	r.server(&Ack{Type: TypePubRec, ID: 1}, &Ack{Type: TypePubRec, ID: 2})
+	r.lost()
+	r.connect(&ConnAck{SessionPresent: true})
+	r.log = nil
+	r.server(&Ack{Type: TypePubRec, ID: 2})
+	r.want("> PUBREL id=2", "progress: received, message of client tag=2 id=2", "progress: released, message of client tag=2 id=2")
+	if n := r.c.Stats().Resent; n != 2 {
+		t.Errorf("%d sent again", n)
+	}
+}

@@ -105,7 +105,7 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 // Configure replaces the configuration between two connections: a password or
 // authentication data that has changed, a Clean Start for the first connection
 // only, an older version for a server that refused. Session and live
-// subscriptions stay; queued messages whose topics the new version or options
+// subscriptions stay, in 3.x without their identifiers; queued messages whose topics the new version or options
 // forbid are dropped. It fails like NewClient, with ErrConnected while there is a
 // connection, and with ErrPending while events wait.
 //
@@ -133,6 +133,9 @@ func (c *Client) configure(cfg Config) error {
 		return err
 	}
 	c.cfg = cfg
+	if cfg.Version != V5 {
+		c.subs.unname()
+	}
 	c.lim = c.limits(Properties{})
 	if c.progress = nil; cfg.Progress {
 		c.progress = new(progress)
@@ -370,6 +373,10 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	switch {
 	case c.cfg.CleanStart, !p.SessionPresent && d.Version == V5:
 		s.forget(DropSessionLost, c.cfg.DropQueued && s.established)
+	case d.Version != V5 && s.established && s.expiry == 0:
+		// A clean session of a process that died did not end when it should
+		// have, with its connection (3.1.1 MQTT-3.1.2-6).
+		s.forget(DropSessionEnded, c.cfg.DropQueued)
 	case !p.SessionPresent && d.Version == V311:
 		// 3.1.1 has the client send again whatever the server says, but the
 		// server's own identifiers start anew (3.1.1 MQTT-4.4.0-1), and it has
@@ -545,7 +552,7 @@ func (c *Client) end(dst []byte, before int) []byte {
 	// Before the caller has seen how an authentication ended, nothing goes out:
 	// it may not trust the server.
 	if c.state == StateConnected && c.has&hasAuthDone == 0 && c.backlog() {
-		dst = c.pump(dst, before+c.cfg.Burst)
+		dst = c.pump(dst, before)
 	}
 	return c.account(dst, before)
 }

@@ -246,7 +246,8 @@ func (p *Ack) AppendText(dst []byte) ([]byte, error) {
 func (p *Subscribe) AppendText(dst []byte) ([]byte, error) {
 	dst = appendInt(dst, "SUBSCRIBE id=", int(p.ID))
 	dst = appendFlag(dst, p.Dup, " dup")
-	separator := " ["
+	dst = append(dst, " ["...)
+	separator := ""
 	for s := range p.Subscriptions.All() {
 		dst, _ = s.AppendText(append(dst, separator...))
 		separator = ", "
@@ -264,7 +265,8 @@ func (p *SubAck) AppendText(dst []byte) ([]byte, error) {
 func (p *Unsubscribe) AppendText(dst []byte) ([]byte, error) {
 	dst = appendInt(dst, "UNSUBSCRIBE id=", int(p.ID))
 	dst = appendFlag(dst, p.Dup, " dup")
-	separator := " ["
+	dst = append(dst, " ["...)
+	separator := ""
 	for f := range p.Filters.All() {
 		dst = appendName(append(dst, separator...), f)
 		separator = ", "

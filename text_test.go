@@ -69,6 +69,8 @@ func TestPacketText(t *testing.T) {
 		{"repeated release", &Ack{Type: TypePubRel, ID: 7, Dup: true}, `PUBREL id=7 dup`},
 		{"unknown identifier", &Ack{Type: TypePubComp, ID: 7, Code: ReasonPacketIdentifierNotFound, Props: why},
 			`PUBCOMP id=7 Packet Identifier not found {Reason String: "no more"}`},
+		{"subscribe to nothing", &Subscribe{ID: 8}, `SUBSCRIBE id=8 []`},
+		{"unsubscribe nothing", &Unsubscribe{ID: 8}, `UNSUBSCRIBE id=8 []`},
 		{"subscribe", &Subscribe{ID: 8, Dup: true, Subscriptions: subs, Props: mustProps(t, SubscriptionID(3))},
 			`SUBSCRIBE id=8 dup [a/+ q1, "b c" q2 no local retain as published retain handling 2] {Subscription Identifier: 3}`},
 		{"subscribed", &SubAck{ID: 8, Codes: []byte{0, 1, 2, 0x87}}, `SUBACK id=8 [q0, q1, q2, Not authorized]`},

@@ -64,7 +64,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(statusUsage, err)
 	}
-	if *version != 0 && (*version < 3 || *version > 5) {
+	given := false
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "version" })
+	if given && (*version < 3 || *version > 5) {
 		return fail(statusUsage, fmt.Errorf("-version %d is not 3, 4 or 5", *version))
 	}
 	var b []byte

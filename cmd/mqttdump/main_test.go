@@ -97,6 +97,7 @@ func TestCommandLine(t *testing.T) {
 		{"no digit", "c0x0", "", 2, "\"x\" is not a digit (digit 3)"},
 		{"half a byte on standard input", "", "c", 2, "half of a byte"},
 		{"unknown version", "-version 2 c000", "", 2, "-version 2 is not 3, 4 or 5"},
+		{"version 0", "-version 0 c000", "", 2, "-version 0 is not 3, 4 or 5"},
 		{"unknown sender", "-from me c000", "", 2, `from "me" is not client, server or either`},
 		{"unknown flag", "-what", "", 2, "usage: mqttdump"},
 		{"raw arguments", "-raw c000", "", 2, "-raw is for standard input"},

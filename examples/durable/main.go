@@ -84,12 +84,22 @@ type options struct {
 	at                      func(place string)
 }
 
-// list prints what the application knows.
+// list prints what the application knows. It only reads: the program may be
+// running.
 func (o *options) list(w io.Writer) error {
-	k, err := o.open()
-	if err == nil {
-		_, err = w.Write(k.ledger.lines())
+	file := o.file
+	if o.order == "apart" {
+		file += ".effects"
 	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var l ledger
+	if _, _, err = loadGroups(b, func(g group, _ bool) error { return l.load(g.ledger) }); err != nil {
+		return err
+	}
+	_, err = w.Write(l.lines())
 	return err
 }
 

@@ -44,7 +44,7 @@ func consumeGroup(b []byte) (g group, n int, err error) {
 		return g, 0, nil
 	}
 	if binary.BigEndian.Uint32(b[8:]) != crc32.ChecksumIEEE(b[:8]) {
-		if len(bytes.Trim(b, "\x00")) == 0 {
+		if len(bytes.TrimRight(b, "\x00")) < headSize {
 			return g, 0, nil // a file may have grown before its content came
 		}
 		return g, 0, errDamaged
@@ -86,24 +86,8 @@ func openStore(path string, first group, at func(place string), load func(g grou
 	if err != nil {
 		return nil, err
 	}
-	for st.size < len(b) {
-		g, n, err := consumeGroup(b[st.size:])
-		if err == nil && n > 0 {
-			err = load(g, st.size == 0)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			break
-		}
-		if st.size == 0 {
-			st.base = n
-		}
-		st.size += n
-	}
-	if st.size == 0 {
-		return nil, errDamaged // the first group comes with the file (restart)
+	if st.size, st.base, err = loadGroups(b, load); err != nil {
+		return nil, err
 	}
 	if st.f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 		return nil, err
@@ -112,6 +96,31 @@ func openStore(path string, first group, at func(place string), load func(g grou
 		err = st.f.Sync()
 	}
 	return st, err
+}
+
+// loadGroups gives the groups in b to load. size is that of all of them, base
+// that of the first.
+func loadGroups(b []byte, load func(g group, first bool) error) (size, base int, err error) {
+	for size < len(b) {
+		g, n, err := consumeGroup(b[size:])
+		if err == nil && n > 0 {
+			err = load(g, size == 0)
+		}
+		if err != nil {
+			return size, base, err
+		}
+		if n == 0 {
+			break
+		}
+		if size == 0 {
+			base = n
+		}
+		size += n
+	}
+	if size == 0 {
+		return 0, 0, errDamaged // the first group comes with the file (restart)
+	}
+	return size, base, nil
 }
 
 // commit appends a group. When it returns nil the group is on disk. After an

@@ -61,6 +61,13 @@ func TestStoreTorn(t *testing.T) {
 			}
 		}
 	}
+	for n := range len(b) - ends[1] { // a file that has grown, and of whose last group the beginning has come
+		rest := bytes.Clone(b)
+		clear(rest[ends[1]+n:])
+		if got, _, err := readStore(t, rest); err != nil || got != contents[1] && !bytes.Equal(rest, b) {
+			t.Errorf("zeros from byte %d of the last group: %q, %v", n, got, err)
+		}
+	}
 	for i := range len(b) * 8 {
 		damaged := bytes.Clone(b)
 		damaged[i/8] ^= 1 << (i % 8)
@@ -68,6 +75,42 @@ func TestStoreTorn(t *testing.T) {
 		// Only the body of the last group may be what was not written yet.
 		if last := i/8 >= ends[1]+headSize; last && (err != nil || got != contents[1]) || !last && !errors.Is(err, errDamaged) {
 			t.Errorf("bit %d: %q, %v", i, got, err)
+		}
+	}
+}
+
+// To list what is known harms no program that is writing.
+func TestListWhileRunning(t *testing.T) {
+	for _, order := range []string{"together", "apart"} {
+		o := &options{file: filepath.Join(t.TempDir(), "f"), id: "courier", version: 5, qos: 1, order: order, compact: 1 << 16, at: func(string) {}}
+		if err := o.list(new(bytes.Buffer)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: without a file: %v", order, err)
+		}
+		k, err := o.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.effect("asked 1"); err != nil {
+			t.Fatal(err)
+		}
+		torn := 0
+		k.store.at = func(place string) {
+			if place == "torn" {
+				torn++
+				if err := o.list(new(bytes.Buffer)); err != nil {
+					t.Errorf("%s: %v", order, err)
+				}
+			}
+		}
+		if err := k.commit(); err != nil || torn == 0 {
+			t.Fatalf("%s: written in one piece, or %v", order, err)
+		}
+		again, err := o.open()
+		if err != nil {
+			t.Fatalf("%s: %v", order, err)
+		}
+		if again.ledger.asked != 1 {
+			t.Errorf("%s: %s", order, again.ledger.lines())
 		}
 	}
 }
