@@ -50,7 +50,7 @@ func (c *Client) methodFault(props Properties) rule {
 	switch {
 	case !asked && has:
 		return ruleAuthNone
-	case asked && !bytes.Equal(mine, theirs):
+	case asked && (!has || !bytes.Equal(mine, theirs)): // a method may be empty
 		return ruleAuthSame
 	}
 	return ruleNone

@@ -51,11 +51,13 @@ type Config struct {
 	DropOldest bool
 	// DropQueued: messages that were never sent are dropped with the session,
 	// too. They are kept otherwise, and so are those that were published while
-	// there was none.
+	// there was none. That of a process that died counts until the next
+	// connection.
 	DropQueued bool
 	// ManualAck: messages of QoS 1 and 2 are acknowledged by Ack, with the token
 	// of their event. A QoS 2 message whose token is open is answered by Ack only,
-	// also when a client without ManualAck goes on with its session.
+	// also when a client without ManualAck goes on with its session; those of
+	// QoS 2 that come after it wait for it.
 	ManualAck bool
 	// Journal: NextOp tells each change to the session.
 	Journal bool

@@ -20,6 +20,7 @@ import (
 type model struct {
 	tags map[uint64]*exchange // that have had no fate yet
 	rx   map[uint16]bool      // received QoS 2 identifiers
+	dead bool                 // a session that ends with its connection was left by a client that had one
 	conn wire
 }
 
@@ -300,9 +301,10 @@ func (d *driver) see(ev *Event) {
 	case EventConnected:
 		m.conn.accepted, m.conn.limits = true, d.a.c.Limits()
 		cfg := d.cfg()
-		if cfg.CleanStart || !ev.SessionPresent && cfg.Version != V31 {
+		if cfg.CleanStart || !ev.SessionPresent && cfg.Version != V31 || m.dead {
 			clear(m.rx)
 		}
+		m.dead = false
 	case EventClosed:
 		if m.conn.accepted && d.a.s.Expiry() == 0 {
 			clear(m.rx)

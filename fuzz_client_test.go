@@ -199,6 +199,7 @@ func (d *driver) newClients() {
 		s.c, s.in, s.shown, s.taken = c, nil, 0, nil
 	}
 	d.model.conn = wire{}
+	d.model.dead = d.a.s.Established() && d.a.s.Expiry() == 0
 	d.finish() // messages that the configuration forbids are dropped
 }
 

@@ -153,7 +153,8 @@ var ackStatus = [8]MessageStatus{
 // first, then the user properties (MQTT-3.4.2-2, MQTT-3.4.2-3).
 //
 // The acknowledgement of a QoS 2 message may be given without a connection: it
-// is sent when the message comes again. It fails with ErrToken for a stale
+// is sent when the message comes again, a refusal as success where that server
+// takes no packet of five bytes. It fails with ErrToken for a stale
 // token, with an *Error for a code or property that may not be sent, and with
 // ErrTooLarge for a code where the server takes no packet of five bytes.
 func (c *Client) Ack(dst []byte, now time.Time, t AckToken, code ReasonCode, props Properties) ([]byte, error) {

@@ -52,7 +52,7 @@ type Op struct {
 	ClientID    []byte
 	Expiry      uint32 // session expiry interval in seconds
 	Established bool
-	Tried       bool // a CONNECT was sent whose answer is not known
+	Tried       bool // a CONNECT with a client identifier was sent whose answer is not known
 }
 
 // fifo is a queue in a slice that takes at most about twice the space of what
@@ -330,7 +330,7 @@ func (s *Session) Apply(op *Op) error {
 	case OpPut:
 		i = o.get(listQueued)
 		o.slab[i].num = op.Num
-		if op.Num < 1<<63 { // counting never comes to those above
+		if op.Num < 1<<63 { // as all are that this package gives
 			j.last = max(j.last, op.Num)
 		}
 		j.record[op.Num] = i

@@ -502,8 +502,8 @@ func TestJournalRequests(t *testing.T) {
 	}
 }
 
-// A journal that somebody else made may have any number in it: those that are
-// given next can be encoded, and are not in use.
+// A journal that somebody else made may have the largest number in it: those
+// that are given next can be encoded.
 func TestJournalAnyNumber(t *testing.T) {
 	var s Session
 	for _, n := range []uint64{1<<64 - 1, 1} {

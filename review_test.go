@@ -490,17 +490,21 @@ func TestLargestBounds(t *testing.T) {
 }
 
 // What a process left that died during a clean session is not used in the next
-// one (3.1.1 MQTT-3.1.2-6).
+// one (3.1.1 MQTT-3.1.2-6, 5.0 §3.1.2.11.2).
 func TestCleanSessionOfDeadProcess(t *testing.T) {
-	for _, v := range []Version{V31, V311} {
+	for _, v := range []Version{V31, V311, V5} {
 		s := new(Session)
-		a := newRig(t, Config{Version: v, CleanStart: true}, s, &ConnAck{})
+		a := newRig(t, Config{Version: v, CleanStart: v != V5}, s, &ConnAck{})
 		a.publish(*message("a", "1", QoS1, 0), 1)
 		a.server(message("t", "in", QoS2, 7))
 		b := newRig(t, Config{Version: v}, s, nil)
-		b.connect(&ConnAck{})
+		b.connect(&ConnAck{SessionPresent: v == V5})
 		b.server(message("t", "other", QoS2, 7))
-		b.want("> CONNECT me keepalive=0", "connected", "dropped tag=1: session ended",
+		connected := "connected"
+		if v == V5 {
+			connected += " session present"
+		}
+		b.want("> CONNECT me keepalive=0", connected, "dropped tag=1: session ended",
 			"> PUBREC id=7", `message PUBLISH t q2 id=7 5 bytes "other"`)
 	}
 }
@@ -541,4 +545,34 @@ func TestPubRelAskedFor(t *testing.T) {
 	if n := r.c.Stats().Resent; n != 2 {
 		t.Errorf("%d sent again", n)
 	}
+}
+
+// A method may be empty, and is none the less to be repeated (MQTT-4.12.0-5).
+func TestEmptyMethod(t *testing.T) {
+	for _, c := range []struct {
+		ack  *ConnAck
+		want State
+	}{
+		{&ConnAck{}, StateDisconnected},
+		{&ConnAck{Props: propsOf(AuthMethod(""))}, StateConnected},
+	} {
+		r := newRig(t, Config{Props: propsOf(AuthMethod(""))}, nil, nil)
+		r.connect(c.ack)
+		if got := r.c.State(); got != c.want {
+			t.Errorf("%v: %v; want %v", c.ack, got, c.want)
+		}
+	}
+}
+
+// The session expiry of a DISCONNECT that is never sent says nothing: what the
+// attempt was to go on with is there.
+func TestDisconnectWhileConnecting(t *testing.T) {
+	r := newRig(t, Config{Props: propsOf(SessionExpiry(60))}, nil, &ConnAck{})
+	r.publish(*message("a", "1", QoS1, 0), 1)
+	r.lost()
+	r.do(r.c.Connect(nil, r.now))
+	r.do(r.c.Disconnect(nil, r.now, &Disconnect{Props: propsOf(SessionExpiry(0))}))
+	r.log = nil
+	r.connect(&ConnAck{SessionPresent: true})
+	r.want("> CONNECT me keepalive=0 {Session Expiry Interval: 60}", `> PUBLISH a q1 id=1 dup 1 byte "1"`, "connected session present")
 }

@@ -58,8 +58,8 @@ func (s *Session) enqueue(p *Publish, tag uint64, expires int64) uint32 {
 	return i
 }
 
-// fill sets the record of a queued message. Its topic alias is left out: an
-// alias is worth nothing on another connection.
+// fill sets the record of a queued message, which has no topic alias: it would be
+// worth nothing on another connection.
 func (s *Session) fill(i uint32, p *Publish, tag uint64, expires int64) {
 	r := &s.out.slab[i]
 	r.tag, r.expires = tag, expires
@@ -70,7 +70,7 @@ func (s *Session) fill(i uint32, p *Publish, tag uint64, expires int64) {
 	r.topicLen = uint16(len(p.Topic))
 	b := append(r.buf[:0], p.Topic...)
 	if p.Props.Len() > 0 {
-		b = p.Props.AppendWithout(b, PropTopicAlias.Mask())
+		b = p.Props.AppendTo(b)
 	}
 	r.propsLen = uint32(len(b) - len(p.Topic))
 	r.buf = append(b, p.Payload...)

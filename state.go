@@ -105,9 +105,10 @@ func NewClient(cfg Config, s *Session) (*Client, error) {
 // Configure replaces the configuration between two connections: a password or
 // authentication data that has changed, a Clean Start for the first connection
 // only, an older version for a server that refused. Session and live
-// subscriptions stay, in 3.x without their identifiers; queued messages whose topics the new version or options
-// forbid are dropped. It fails like NewClient, with ErrConnected while there is a
-// connection, and with ErrPending while events wait.
+// subscriptions stay, in 3.x without their identifiers; those with options of 5.0
+// cannot be asked for again there. Queued messages whose topics the new version or
+// options forbid are dropped. It fails like NewClient, with ErrConnected while
+// there is a connection, and with ErrPending while events wait.
 //
 // A Clean Start is to stay until EventConnected: an attempt that was not answered
 // may have ended the server's session, and what this one holds does not belong
@@ -373,9 +374,9 @@ func (c *Client) onConnAck(f Frame, d Dialect) error {
 	switch {
 	case c.cfg.CleanStart, !p.SessionPresent && d.Version == V5:
 		s.forget(DropSessionLost, c.cfg.DropQueued && s.established)
-	case d.Version != V5 && s.established && s.expiry == 0:
-		// A clean session of a process that died did not end when it should
-		// have, with its connection (3.1.1 MQTT-3.1.2-6).
+	case s.established && s.expiry == 0:
+		// The session of a process that died did not end when it should have,
+		// with its connection (3.1.1 MQTT-3.1.2-6, 5.0 §3.1.2.11.2).
 		s.forget(DropSessionEnded, c.cfg.DropQueued)
 	case !p.SessionPresent && d.Version == V311:
 		// 3.1.1 has the client send again whatever the server says, but the
@@ -523,7 +524,7 @@ func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, e
 		return dst, ErrTooLarge
 	}
 	c.clock(now)
-	if has {
+	if has && c.state == StateConnected {
 		c.s.setMeta(c.s.clientID, expiry, c.s.established, c.s.tried)
 	}
 	c.close(CauseLocalDisconnect, p.Code, nil)

@@ -195,8 +195,10 @@ func (l *link) accept(final []byte) {
 	b, c := l.b, l.connect
 	id := string(c.ClientID)
 	if id == "" {
-		b.assigned++
-		id = fmt.Sprintf("assigned-%d", b.assigned)
+		for id == "" || b.byID[id] != nil { // a client may have chosen it (MQTT-3.1.3-6)
+			b.assigned++
+			id = fmt.Sprintf("assigned-%d", b.assigned)
+		}
 	}
 	if old := b.byID[id]; old != nil && old.link != nil { // MQTT-3.1.4-3
 		b.Stats.TakeOvers++

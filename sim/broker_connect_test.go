@@ -13,6 +13,14 @@ import (
 
 func TestBrokerSessions(t *testing.T) {
 	runFeatures(t, []feature{
+		{"MQTT-3.1.3-6 an assigned identifier is nobody's", not31, BrokerConfig{}, func(s *scene, v mqttcore.Version) {
+			s.in("a", v, clean("assigned-1"))
+			s.in("b", v, clean(""))
+			s.heard("a", "CONNACK Success")
+			if n := len(s.b.Sessions()); n != 2 {
+				s.t.Errorf("%d sessions", n)
+			}
+		}},
 		{"MQTT-4.4.0-1, MQTT-3.3.1-1 what is unfinished is sent again, in order", versions, BrokerConfig{}, func(s *scene, v mqttcore.Version) {
 			s.in("a", v, kept(v, "a"))
 			s.say("a", sub(1, to("x", 2)))

@@ -440,6 +440,14 @@ func (l *link) sendMessage(m *message, id uint16, q mqttcore.QoS, dup, retain bo
 	}
 	p.Props = b.props
 	sent := l.send(p)
+	if !sent && slot >= 0 { // it may be the alias that makes it too large
+		props, err := mqttcore.ParseProperties(p.Props.AppendWithout(nil, mqttcore.PropTopicAlias.Mask()))
+		if err != nil {
+			panic("sim: " + err.Error())
+		}
+		p.Topic, p.Props = m.Topic, props
+		return l.send(p)
+	}
 	if sent && slot >= 0 && p.Topic != nil {
 		l.aliasesOut[slot] = append(l.aliasesOut[slot][:0], m.Topic...)
 	}

@@ -34,6 +34,17 @@ var (
 
 func TestBrokerDelivers(t *testing.T) {
 	runFeatures(t, []feature{
+		{"MQTT-3.1.2-25 an alias makes no packet too large", only5, BrokerConfig{Aliases: 5}, func(s *scene, v mqttcore.Version) {
+			s.in("a", v, clean("a", mqttcore.TopicAliasMaximum(5), mqttcore.MaximumPacketSize(20)))
+			s.say("a", sub(1, to("topic", 1)))
+			s.in("b", v, clean("b"))
+			s.say("b", pub("topic", "12345678", 1, 1)) // 20 bytes
+			s.heard("b", "CONNACK Success", "PUBACK id=1")
+			s.heard("a", "CONNACK Success", "SUBACK id=1 [q1]", `PUBLISH topic q1 id=1 8 bytes "12345678"`)
+			if s.b.Stats.Discarded != 0 {
+				s.t.Errorf("%d discarded", s.b.Stats.Discarded)
+			}
+		}},
 		{"MQTT-3.8.4-8 the lower QoS wins", versions, BrokerConfig{}, func(s *scene, v mqttcore.Version) {
 			s.in("to", v, clean("to"))
 			s.say("to", sub(1, to("0", 0), to("1", 1), to("2", 2)))

@@ -63,8 +63,9 @@ func NewGate(w *World, to *Host) *Gate {
 // Pipe is a connection to node, by a [net.Pipe] and a gate, and all that a
 // program without a network needs to talk to a [Broker]. The node is alone in a
 // world of its own, in which nothing fails. Nobody else may touch it until Close
-// of the connection returns: then that world stands still, and the node may be
-// looked at, or have another Pipe.
+// of the connection returns, which the node must not call: then that world stands
+// still, and the node may be looked at. It may have another Pipe, whose world
+// begins its time anew: what the node has to do at a time is not due there then.
 func Pipe(node Node) net.Conn {
 	here, there := net.Pipe()
 	w := New(Seed(1), Faults{})

@@ -291,7 +291,7 @@ func (r *Recorder) fail(now time.Time, from mqttcore.Role, s *stream, err error)
 	switch t {
 	case mqttcore.TypeConnect:
 		s.head = 12 // up to the keep alive
-	case mqttcore.TypeAuth:
+	case mqttcore.TypeAuth, mqttcore.TypeConnAck:
 		s.head = 4 // up to the properties
 	}
 	r.add(Entry{Time: now, Kind: KindInvalid, From: from, Type: t, Err: err})

@@ -426,18 +426,24 @@ func TestSecretsAreNotShown(t *testing.T) {
 		Props: props(mqttcore.AuthMethod("M"), mqttcore.AuthData("hunter2"))})
 	auth := client(mqttcore.V5, &mqttcore.Auth{Code: mqttcore.ReasonContinueAuthentication,
 		Props: props(mqttcore.AuthMethod("M"), mqttcore.AuthData("hunter2"))})
+	connAck := server(mqttcore.V5, &mqttcore.ConnAck{Props: props(mqttcore.AuthMethod("M"), mqttcore.AuthData("hunter2"))})
 	broken := func(s string) string { return s[:1] + string([]byte{s[1] + 1}) + s[2:] + "!" }
 	for _, c := range []struct{ name, stream string }{
 		{"CONNECT", connect}, {"AUTH", auth},
 		{"broken CONNECT", broken(connect)}, {"broken AUTH", broken(auth)},
 		{"broken AUTH twice", broken(auth) + auth},
+		{"broken CONNACK", broken(connAck)}, {"broken CONNACK flags", connAck[:2] + "\xfe" + connAck[3:]},
 		{"broken and short CONNECT", connect[:1] + "\x03" + connect[2:]},
 	} {
 		for cut := range len(c.stream) { // a note between two pieces begins another entry
 			var r trace.Recorder
-			r.Sent(start, []byte(c.stream[:cut]))
+			say := r.Sent
+			if strings.Contains(c.name, "CONNACK") {
+				say = r.Received
+			}
+			say(start, []byte(c.stream[:cut]))
 			r.Note(start, mqttcore.FromClient, "tick")
-			r.Sent(start, []byte(c.stream[cut:]))
+			say(start, []byte(c.stream[cut:]))
 			for _, secret := range []string{"hunter2", "68 75 6e 74 65 72 32", "68756e74657232"} {
 				if s := r.String(); strings.Contains(s, secret) {
 					t.Errorf("%s cut at %d: shown\n%s", c.name, cut, s)

@@ -78,13 +78,13 @@ func demonstrate(ctx context.Context, version mqttcore.Version, n int, pause tim
 	} else {
 		cfg.CleanStart = true // a session of 3.x would stay with the broker for ever
 	}
-	fresh := make(chan struct{}, 1) // connected, and the broker knows no subscription
+	fresh := make(chan struct{}, 1) // connected
 	conn, err := Start(context.Background(), Options{
 		Dial:   dial,
 		Config: cfg,
 		OnEvent: func(ev *mqttcore.Event) {
 			fmt.Fprintln(stdout, ev)
-			if ev.Kind == mqttcore.EventConnected && !ev.SessionPresent {
+			if ev.Kind == mqttcore.EventConnected {
 				select {
 				case fresh <- struct{}{}:
 				default:

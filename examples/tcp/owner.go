@@ -201,7 +201,10 @@ func (o *owner) connect(d dialed) {
 func (o *owner) disconnect() {
 	out, err := o.c.Disconnect(o.out, o.now, nil)
 	o.out = out
-	o.over = err != nil // there is no connection; else EventClosed ends it
+	if err != nil { // there is no connection, or none that takes a DISCONNECT; else EventClosed ends it
+		o.over = true
+		o.c.Lost(o.now, err)
+	}
 }
 
 // receive takes the packets in the reader's buffer, which is the owner's until
@@ -268,7 +271,7 @@ func (o *owner) closed(ev *mqttcore.Event) {
 	}
 	o.link, o.out = nil, nil
 	switch cause := fmt.Errorf("mqtt: %v", ev); {
-	case o.ctx.Err() != nil: // which may have cut the transport
+	case o.over, o.ctx.Err() != nil: // which may have cut the transport
 	case ev.Cause == mqttcore.CauseLocalDisconnect:
 		o.over = true
 	case isFinal(ev):
