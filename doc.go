@@ -28,7 +28,7 @@
 //	repeat { Receive one packet, appending to out; drain Next } until it takes nothing
 //	Tick if the deadline passed, or if More
 //	with a journal: drain NextOp once; commit the ops together with your effects of the events
-//	write out; if More, go round again without waiting
+//	write out; if More, or if Receive failed with ErrPending, go round again without waiting
 //
 // Commands (Publish, Subscribe, …) append to the same out, and may be given
 // while events are drained. An error that a call returns is misuse: nothing

@@ -268,7 +268,8 @@ func (a *App) tick() {
 
 // turn is one round of the loop: act, commit, write, again while there is more.
 func (a *App) turn(act func()) {
-	for more := true; more; more = a.c.More() {
+	full := false // more ops wait than a client lets wait: the rest of the input is for after the commit
+	for more := true; more; more = a.c.More() || full {
 		doom := a.doom()
 		if a.crash(beforeAct, doom) {
 			return
@@ -279,7 +280,7 @@ func (a *App) turn(act func()) {
 		}
 		a.events()
 		in := a.in
-		for len(in) > 0 {
+		for full = false; len(in) > 0; {
 			out, n, err := a.c.Receive(a.out, a.h.Now(), in)
 			a.out, in = out, in[n:]
 			a.events()
@@ -287,7 +288,7 @@ func (a *App) turn(act func()) {
 				a.attempt(a.publish)
 				a.events()
 			}
-			if err != nil || n == 0 {
+			if full = errors.Is(err, mqttcore.ErrPending); err != nil || n == 0 {
 				break
 			}
 		}
