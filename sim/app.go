@@ -279,7 +279,7 @@ func (a *App) turn(act func()) {
 			act = nil
 		}
 		a.events()
-		in := a.in
+		in, again := a.in, full
 		for full = false; len(in) > 0; {
 			out, n, err := a.c.Receive(a.out, a.h.Now(), in)
 			a.out, in = out, in[n:]
@@ -288,7 +288,8 @@ func (a *App) turn(act func()) {
 				a.attempt(a.publish)
 				a.events()
 			}
-			if full = errors.Is(err, mqttcore.ErrPending); err != nil || n == 0 {
+			if err != nil || n == 0 {
+				full = errors.Is(err, mqttcore.ErrPending) && !(again && len(in) == len(a.in))
 				break
 			}
 		}
