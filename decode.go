@@ -213,11 +213,11 @@ func Decode(f Frame, d Dialect) (Packet, error) {
 
 // ConnectVersion tells the version of a CONNECT frame by its protocol name and
 // level, for servers, who do not know it before. The error of a name and level
-// that no version has is an *Error with ReasonUnsupportedProtocolVersion. Such a
-// server has ConsumeFrame take the frame as of V31, which forbids least in the
-// fixed header, and once more as of the version that this tells. The
-// mark of a bridge in the level (see [AllowBridgeLevel]) is passed over here: it
-// is for Decode to take or to refuse.
+// that no version has is an *Error with ReasonUnsupportedProtocolVersion. A server
+// has ConsumeFrame take the frame as of V31, which forbids least in the fixed
+// header, and once more as of the version that this tells. The mark of a bridge in
+// the level (see [AllowBridgeLevel]) is passed over here: it is for Decode to take
+// or to refuse.
 func ConnectVersion(f Frame) (Version, error) {
 	if f.Type != TypeConnect {
 		return 0, ErrPacketType

@@ -23,6 +23,6 @@
 // [Recorder.MaxEntries], whatever the bytes say.
 //
 // Passwords and authentication data of packets that parse are never shown. Of
-// a CONNECT or AUTH that does not parse, only the bytes before any such field
-// are. Other bytes that do not parse are shown as they are.
+// a CONNECT, CONNACK or AUTH that does not parse, only the bytes before any such
+// field are. Other bytes that do not parse are shown as they are.
 package trace
