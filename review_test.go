@@ -438,6 +438,13 @@ func TestSizeWithoutAlias(t *testing.T) {
 		out, err = r.c.Publish(nil, r.now, message(topic, "0123456789X", QoS1, 0, TopicAlias(1)), 2)
 		r.refused(ErrTooLarge, out, err)
 	}
+	long := strings.Repeat("t", 1000)
+	r = newRig(t, Config{MaxQueuedBytes: math.MaxInt}, nil, &ConnAck{Props: propsOf(TopicAliasMaximum(5))})
+	r.publish(*message(long, "", QoS0, 0, TopicAlias(1)), 0)
+	huge := message("", "", QoS1, 0, TopicAlias(1))
+	huge.Payload = make([]byte, maxRemaining-len(long)) // with the alias it fits, with its topic it does not
+	out, err := r.c.Publish(nil, r.now, huge, 3)
+	r.refused(ErrTooLarge, out, err)
 }
 
 // The session of a CONNECT without client identifier has no name by which it
@@ -564,15 +571,17 @@ func TestEmptyMethod(t *testing.T) {
 	}
 }
 
-// The session expiry of a DISCONNECT that is never sent says nothing: what the
-// attempt was to go on with is there.
+// Whether a server takes the DISCONNECT that follows a CONNECT without an answer,
+// and ends the session with it (5.0 §3.14.2.2.2), is not known: the next CONNACK
+// tells (MQTT-3.2.2-2).
 func TestDisconnectWhileConnecting(t *testing.T) {
 	r := newRig(t, Config{Props: propsOf(SessionExpiry(60))}, nil, &ConnAck{})
 	r.publish(*message("a", "1", QoS1, 0), 1)
 	r.lost()
 	r.do(r.c.Connect(nil, r.now))
-	r.do(r.c.Disconnect(nil, r.now, &Disconnect{Props: propsOf(SessionExpiry(0))}))
 	r.log = nil
+	r.do(r.c.Disconnect(nil, r.now, &Disconnect{Props: propsOf(SessionExpiry(0))}))
+	r.want("> DISCONNECT {Session Expiry Interval: 0}", "closed: local disconnect")
 	r.connect(&ConnAck{SessionPresent: true})
 	r.want("> CONNECT me keepalive=0 {Session Expiry Interval: 60}", `> PUBLISH a q1 id=1 dup 1 byte "1"`, "connected session present")
 }

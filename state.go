@@ -524,7 +524,7 @@ func (c *Client) Disconnect(dst []byte, now time.Time, d *Disconnect) ([]byte, e
 		return dst, ErrTooLarge
 	}
 	c.clock(now)
-	if has && c.state == StateConnected {
+	if has && c.state == StateConnected { // else the next CONNACK tells whether the server took it
 		c.s.setMeta(c.s.clientID, expiry, c.s.established, c.s.tried)
 	}
 	c.close(CauseLocalDisconnect, p.Code, nil)
